@@ -1,0 +1,118 @@
+"""Exit statuses, and the exceptions that carry them to the command line.
+
+A `Stop` is an end that somebody can act on: it holds one sentence and a status. Whatever else escapes is a bug of
+ours, and `guard` says so in one sentence (`YAMLNET_DEBUG=1` shows the traceback).
+"""
+
+import contextlib
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable
+from enum import IntEnum
+from types import FrameType
+
+ISSUES = "https://github.com/yamlnet/yamlnet/issues"
+
+
+class Status(IntEnum):
+    """What a command returns to the shell."""
+
+    DONE = 0
+    SPEC = 1  # a spec has errors, or misses a budget
+    USAGE = 2  # wrong usage; a file, a package or a device is missing
+    DATA = 3  # the data set is missing or damaged
+    TRAINING = 4  # training stopped: loss not finite, out of memory
+    RESUME = 5
+    OUTPUT = 6  # the output is busy or not writable
+    BUG = 70
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class Stop(Exception):  # noqa: N818  # an end, not always an error
+    """The command ends here: `str(stop)` says why."""
+
+    status = Status.USAGE
+
+    @property
+    def report(self) -> str:
+        """What to show in a terminal."""
+        return f"yamlnet: {self}"
+
+
+class UsageError(Stop):
+    """The command line asks for something that is not there, or not possible."""
+
+
+class DataError(Stop):
+    """The data set is missing or damaged."""
+
+    status = Status.DATA
+
+
+class TrainingError(Stop):
+    """Training can't go on."""
+
+    status = Status.TRAINING
+
+
+class OutputError(Stop):
+    """The run can't be written where it should be."""
+
+    status = Status.OUTPUT
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, raised where the program stands, as Python does for SIGINT."""
+
+
+def _raise_terminated(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def guard(command: Callable[[], int]) -> int:
+    """Run `command` and return its exit status, whatever happens in it."""
+    signal.signal(signal.SIGTERM, _raise_terminated)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a character is no reason to stop
+    try:
+        status = command()
+        sys.stdout.flush()
+        return status
+    except Stop as stop:
+        return reported(stop)
+    except Terminated:
+        say("terminated")
+        return Status.TERMINATED
+    except KeyboardInterrupt:
+        say("interrupted")
+        return Status.INTERRUPTED
+    except BrokenPipeError:
+        # The reader left (`| head`). Python flushes standard output once more at exit; let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Status.DONE
+    except Exception as bug:
+        if os.environ.get("YAMLNET_DEBUG"):
+            raise
+        what = f"{type(bug).__name__}: {bug}".splitlines()[0]
+        say(f"this is a bug of yamlnet ({what}); please report it at {ISSUES} (YAMLNET_DEBUG=1 shows where)")
+        return Status.BUG
+
+
+def reported(stop: Stop) -> Status:
+    """Show why the command ends, and give its status."""
+    _write(stop.report)
+    return stop.status
+
+
+def say(sentence: str) -> None:
+    """Write one sentence to standard error."""
+    _write(f"yamlnet: {sentence}")
+
+
+def _write(text: str) -> None:
+    with contextlib.suppress(OSError):  # neither is a closed one
+        print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,25 @@
+"""Every bound of the project, in one table.
+
+A spec may come from anybody (a pull request, a form on a page), so reading one takes bounded time and memory.
+The bounds lie far above what a network for small images needs and far below what hurts a machine.
+"""
+
+MAX_SPEC_BYTES = 1_000_000
+MAX_DEPTH = 64  # levels of YAML; one level of composition costs 3 or 4
+MAX_ALIASES = 100
+MAX_ALIASED_NODES = 10_000  # nodes that aliases repeat, all together
+MAX_NODES = 200_000  # keys and values as written
+MAX_DIGITS = 300  # of a number in YAML; the largest double has 309
+MAX_NAME = 64
+
+MAX_SIZE = 10_000  # of an image, a kernel, a stride, a padding, an output
+MAX_CHANNELS = 1_000_000  # and features
+MAX_PARAMS = 1_000_000_000
+MAX_ACTIVATION = 2**31  # numbers that one layer may give for one image
+MAX_LAYERS = 200_000
+
+MAX_BATCH_SIZE = 1_000_000
+MAX_EPOCHS = 100_000
+MAX_SEED = 2**32 - 1
+
+MAX_SHOWN_PROBLEMS = 20  # of one file, in the formats that people read

@@ -1,0 +1,245 @@
+"""What is wrong with a spec, and where: the one module that formats a location.
+
+A `Problem` is data. `formats/` and `SpecError` turn problems into text with `Problem.location` and `Problem.frame`.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Any, Literal
+
+from builder.exits import Status, Stop
+from builder.limits import MAX_SHOWN_PROBLEMS
+
+COMMAND_LINE = "command line"
+MAX_SHOWN_VALUE = 60  # characters of a value inside a message
+MAX_SHOWN_LINE = 160  # characters of a line inside a code frame
+
+Severity = Literal["error", "warning"]
+
+# The line breaks of YAML 1.1, which are those that libyaml counts.
+_LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A text that problems point into: a spec file, or one override of the command line."""
+
+    name: str
+    text: str
+
+    @cached_property
+    def lines(self) -> list[str]:
+        return _LINE_BREAK.split(self.text)
+
+    @property
+    def is_override(self) -> bool:
+        return self.name == COMMAND_LINE
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A span of characters in a source. Lines and columns count from 1; the end is exclusive."""
+
+    source: Source
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+    @property
+    def text(self) -> str:
+        """The line that the place starts in."""
+        lines = self.source.lines
+        return lines[self.line - 1] if self.line <= len(lines) else ""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake: a stable `code`, what is wrong (`message`), what would be right (`hint`), and where.
+
+    `path` leads through the spec (`layers[3].conv2d.kernel_size`); it is empty where the text itself is broken.
+    """
+
+    code: str
+    message: str
+    place: Place
+    hint: str = ""
+    path: str = ""
+    severity: Severity = "error"
+
+    @property
+    def location(self) -> str:
+        """`specs/net.yaml:8:27`, or `command line: training.epochs`."""
+        if self.place.source.is_override:
+            return f"{COMMAND_LINE}: {self.path}" if self.path else COMMAND_LINE
+        return f"{printable(self.place.source.name)}:{self.place.line}:{self.place.column}"
+
+    @property
+    def headline(self) -> str:
+        return f"{self.severity}[{self.code}]: {self.message}"
+
+    @property
+    def sentence(self) -> str:
+        """The message and the hint in one line."""
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
+    def frame(self) -> list[str]:
+        """The lines of the code frame: the location, the source line, and a caret line with the hint."""
+        number = "" if self.place.source.is_override else str(self.place.line)
+        margin = " " * len(number)
+        text, start, width = _window(self.place)
+        carets = " " * start + "^" * width
+        return [
+            f"{margin}--> {self.location}",
+            f"{margin} |",
+            f"{number} | {text}".rstrip(),
+            f"{margin} | {carets} {self.hint}".rstrip(),
+        ]
+
+    def to_json(self) -> dict[str, object]:
+        """The problem as `check --format json` prints it; an override has no line."""
+        place = self.place
+        at_line = not place.source.is_override
+        return {
+            "file": place.source.name,
+            "line": place.line if at_line else None,
+            "column": place.column if at_line else None,
+            "end_line": place.end_line if at_line else None,
+            "end_column": place.end_column if at_line else None,
+            "code": self.code,
+            "severity": self.severity,
+            "path": self.path,
+            "message": self.message,
+            "hint": self.hint,
+        }
+
+    def __str__(self) -> str:
+        return "\n".join([self.headline, *self.frame()])
+
+
+class SpecError(Stop):
+    """A spec has errors. `problems` holds all that were found, `rows` the table before the failing layer."""
+
+    status = Status.SPEC
+
+    def __init__(self, problems: Sequence[Problem], rows: Sequence[Any] = ()) -> None:
+        super().__init__(problems, rows)
+        self.problems = tuple(in_order(problems))
+        self.rows = tuple(rows)
+
+    def __str__(self) -> str:
+        shown = [str(problem) for problem in self.problems[:MAX_SHOWN_PROBLEMS]]
+        more = len(self.problems) - len(shown)
+        return "\n\n".join([*shown, f"... and {more} more"] if more else shown)
+
+    @property
+    def report(self) -> str:
+        return str(self)
+
+
+def in_order(problems: Iterable[Problem]) -> list[Problem]:
+    """As they stand in the text."""
+    return sorted(problems, key=_order)
+
+
+def _order(problem: Problem) -> tuple[str, int, int]:
+    return (problem.place.source.name, problem.place.line, problem.place.column)
+
+
+def errors(problems: Iterable[Problem]) -> list[Problem]:
+    """Those that are not warnings."""
+    return [problem for problem in problems if problem.severity == "error"]
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """The known word that `word` most probably means, or an empty text."""
+    matches = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return matches[0] if matches else ""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The hint for a misspelt word, empty if nothing known is close."""
+    match = suggest(word, known)
+    return f"did you mean `{match}`?" if match else ""
+
+
+def either(words: Sequence[object]) -> str:
+    """`a`, `a or b`, `a, b or c`."""
+    return _joined(words, "or")
+
+
+def both(words: Sequence[object]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    return _joined(words, "and")
+
+
+def _joined(words: Sequence[object], last: str) -> str:
+    shown = [str(word) for word in words]
+    if len(shown) < 2:
+        return "".join(shown)
+    return f"{', '.join(shown[:-1])} {last} {shown[-1]}"
+
+
+def show(value: object) -> str:
+    """A value as YAML would write it, in backticks, on one line, never longer than `MAX_SHOWN_VALUE`."""
+    return f"`{printable(_elided(_as_yaml(value)))}`"
+
+
+def _as_yaml(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_as_yaml(item)}" for key, item in _first(value.items())) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_as_yaml(item) for item in _first(value)) + "]"
+    return str(value)
+
+
+def _first(items: Iterable[Any]) -> list[Any]:
+    """As many items as can be shown; a message about a huge list stays cheap."""
+    return [item for item, _ in zip(items, range(MAX_SHOWN_VALUE), strict=False)]
+
+
+def _elided(text: str) -> str:
+    return text if len(text) <= MAX_SHOWN_VALUE else f"{text[: MAX_SHOWN_VALUE - 3]}..."
+
+
+def printable(text: str) -> str:
+    """User text made safe for a terminal, a table and a CI log: control and direction characters are escaped."""
+    return "".join(char if _is_harmless(char) else _escape(char) for char in text)
+
+
+def _is_harmless(char: str) -> bool:
+    return unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
+
+
+def _window(place: Place) -> tuple[str, int, int]:
+    """The shown part of the line, and where in it the carets start and how many there are."""
+    text = place.text
+    first = max(0, place.column - 1)
+    last = place.end_column - 1 if place.end_line == place.line else len(text)
+    last = max(first + 1, min(last, len(text)))
+    cut = max(0, first - MAX_SHOWN_LINE // 2) if len(text) > MAX_SHOWN_LINE else 0
+    end = min(len(text), cut + MAX_SHOWN_LINE)
+    lead = "..." if cut else ""
+    before = lead + printable(text[cut:first])
+    marked = printable(text[first : min(last, end)])
+    after = printable(text[min(last, end) : end]) + ("..." if end < len(text) else "")
+    return before + marked + after, _cells(before), max(1, _cells(marked))
+
+
+def _cells(text: str) -> int:
+    """How many columns of a terminal the text takes: wide characters take two, combining ones none."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
+    )
