@@ -1,0 +1,273 @@
+"""The vocabulary of parameters: what a field may hold, as a type and as a fragment of JSON Schema.
+
+A kind declares its parameters as annotated dataclass fields,
+
+    kernel_size: Size = parameter("height and width of the window")
+
+and the annotation says everything: the Python type, how it is written in YAML, and its bounds.
+"""
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from builder.limits import MAX_CHANNELS, MAX_NAME, MAX_SIZE
+
+Schema = dict[str, Any]
+Pair = tuple[int, int]
+
+# The very end of a text: Python's `$` alone lets a final newline pass. ECMAScript reads it the same.
+END = r"$(?!\n)"
+
+
+class FieldType:
+    """How one parameter is written. `canonical` turns what the schema accepted into the one form that code sees."""
+
+    def schema(self) -> Schema:
+        raise NotImplementedError
+
+    def canonical(self, value: Any) -> Any:
+        return value
+
+    def written(self, value: Any) -> Any:
+        """The canonical value as YAML data that means the same."""
+        return list(value) if isinstance(value, tuple) else value
+
+
+@dataclass(frozen=True)
+class Integer(FieldType):
+    """A whole number within bounds."""
+
+    minimum: int
+    maximum: int
+
+    def schema(self) -> Schema:
+        return {"type": "integer", "minimum": self.minimum, "maximum": self.maximum}
+
+
+@dataclass(frozen=True)
+class Number(FieldType):
+    """A finite number; `above` and `below` exclude their bound."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    def schema(self) -> Schema:
+        bounds = {
+            "minimum": self.minimum,
+            "maximum": self.maximum,
+            "exclusiveMinimum": self.above,
+            "exclusiveMaximum": self.below,
+        }
+        return {"type": "number"} | {key: bound for key, bound in bounds.items() if bound is not None}
+
+    def canonical(self, value: Any) -> Any:
+        return float(value)
+
+
+@dataclass(frozen=True)
+class Boolean(FieldType):
+    """True or false."""
+
+    def schema(self) -> Schema:
+        return {"type": "boolean"}
+
+
+@dataclass(frozen=True)
+class Choice(FieldType):
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    def schema(self) -> Schema:
+        return {"type": "string", "enum": list(self.words)}
+
+
+@dataclass(frozen=True)
+class Text(FieldType):
+    """A text that matches `pattern` from its first character to its very last."""
+
+    pattern: str
+    max_length: int
+    meaning: str  # the pattern in words
+
+    def schema(self) -> Schema:
+        return {"type": "string", "pattern": self.pattern, "maxLength": self.max_length}
+
+
+@dataclass(frozen=True)
+class PairOf(FieldType):
+    """One value for both axes, or a pair `[height, width]`; canonically always the pair."""
+
+    item: Integer
+    names: tuple[str, str] = ("height", "width")
+    nullable: bool = False  # each half of the pair may be null
+
+    def schema(self) -> Schema:
+        one = self.item.schema()
+        null = ["null"] if self.nullable else []
+        half = one | {"type": ["integer", *null]} if null else one
+        return one | {
+            "type": ["integer", "array", *null],
+            # Array keywords beside `integer` would make an editor insert a list.
+            "if": {"type": "array"},
+            "then": {"items": half, "minItems": 2, "maxItems": 2},
+        }
+
+    def canonical(self, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list | tuple) else (value, value)
+
+    def written(self, value: Any) -> Any:
+        return value[0] if value[0] == value[1] else list(value)
+
+
+@dataclass(frozen=True)
+class WordOr(FieldType):
+    """One of a few words, or what `other` says."""
+
+    words: tuple[str, ...]
+    other: FieldType
+
+    def schema(self) -> Schema:
+        fragment = self.other.schema()
+        # A pattern and not an enum, which would have to list every number.
+        pattern = f"^({'|'.join(self.words)}){END}"
+        return fragment | {"type": [*_types(fragment), "string"], "pattern": pattern}
+
+    def canonical(self, value: Any) -> Any:
+        return value if isinstance(value, str) else self.other.canonical(value)
+
+    def written(self, value: Any) -> Any:
+        return value if isinstance(value, str) else self.other.written(value)
+
+
+@dataclass(frozen=True)
+class OrNull(FieldType):
+    """What `other` says, or null, which torch calls None."""
+
+    other: FieldType
+
+    def schema(self) -> Schema:
+        fragment = self.other.schema()
+        words = {"enum": [*fragment["enum"], None]} if "enum" in fragment else {}
+        return fragment | {"type": [*_types(fragment), "null"]} | words
+
+    def canonical(self, value: Any) -> Any:
+        return None if value is None else self.other.canonical(value)
+
+    def written(self, value: Any) -> Any:
+        return None if value is None else self.other.written(value)
+
+
+@dataclass(frozen=True)
+class ListOf(FieldType):
+    """A list of `min_items` to `max_items`."""
+
+    item: FieldType
+    min_items: int
+    max_items: int
+
+    def schema(self) -> Schema:
+        return {"type": "array", "items": self.item.schema(), "minItems": self.min_items, "maxItems": self.max_items}
+
+    def canonical(self, value: Any) -> Any:
+        return tuple(self.item.canonical(item) for item in value)
+
+
+@dataclass(frozen=True)
+class PerChannel(FieldType):
+    """One number for all channels of an image, or a list with one for each; canonically a tuple."""
+
+    item: Number
+
+    def schema(self) -> Schema:
+        one = self.item.schema()
+        return one | {
+            "type": ["number", "array"],
+            "if": {"type": "array"},
+            "then": {"items": one, "minItems": 1, "maxItems": MAX_CHANNELS},
+        }
+
+    def canonical(self, value: Any) -> Any:
+        return tuple(float(item) for item in value) if isinstance(value, list | tuple) else (float(value),)
+
+    def written(self, value: Any) -> Any:
+        return value[0] if len(value) == 1 else list(value)
+
+
+def _types(fragment: Schema) -> list[str]:
+    kinds = fragment["type"]
+    return list(kinds) if isinstance(kinds, list) else [kinds]
+
+
+Channels = Annotated[int, Integer(1, MAX_CHANNELS)]
+Count = Annotated[int, Integer(1, MAX_SIZE)]
+Dimension = Annotated[int, Integer(-4, 3)]
+Flag = Annotated[bool, Boolean()]
+Probability = Annotated[float, Number(minimum=0, maximum=1)]
+Decay = Annotated[float, Number(minimum=0, below=1)]
+Finite = Annotated[float, Number()]
+Positive = Annotated[float, Number(above=0)]
+NonNegative = Annotated[float, Number(minimum=0)]
+
+Betas = Annotated[tuple[float, float], ListOf(Number(minimum=0, below=1), 2, 2)]
+Means = Annotated[tuple[float, ...], PerChannel(Number())]
+Deviations = Annotated[tuple[float, ...], PerChannel(Number(above=0))]
+
+Size = Annotated[Pair, PairOf(Integer(1, MAX_SIZE))]
+OptionalSize = Annotated[Pair | None, OrNull(PairOf(Integer(1, MAX_SIZE)))]
+PartialSize = Annotated[tuple[int | None, int | None], PairOf(Integer(1, MAX_SIZE), nullable=True)]
+Padding = Annotated[Pair, PairOf(Integer(0, MAX_SIZE))]
+ConvPadding = Annotated[Pair | str, WordOr(("same", "valid"), PairOf(Integer(0, MAX_SIZE)))]
+
+LAYER_NAME = Text(
+    rf"^(?![0-9]+$)[A-Za-z0-9][A-Za-z0-9_]{{0,{MAX_NAME - 1}}}{END}",
+    MAX_NAME,
+    f"a name is 1 to {MAX_NAME} letters, digits and underscores, begins with no underscore, and is not all digits",
+)
+SPEC_NAME = Text(
+    rf"^[a-z0-9][a-z0-9_-]{{0,{MAX_NAME - 1}}}{END}",
+    MAX_NAME,
+    f"a spec's name is 1 to {MAX_NAME} lower-case letters, digits, `_` and `-`, and begins with a letter or a digit",
+)
+
+# Public attributes of `nn.Sequential`, any release from 2.10 on: torch refuses a child of such a name.
+RESERVED_NAMES = frozenset(
+    """
+    T_destination add_module append apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches
+    eval extend extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half insert ipu
+    load_state_dict modules mtia named_buffers named_children named_modules named_parameters parameters pop
+    register_backward_hook register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook
+    register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module
+    register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_ set_extra_state
+    set_submodule share_memory state_dict to to_empty train training type xpu zero_grad
+    """.split()  # noqa: SIM905  # a list of words reads better as words
+)
+
+
+def parameter(meaning: str, *, default: Any = dataclasses.MISSING, default_text: str = "") -> Any:
+    """A parameter of a kind: its meaning, and its default as one would write it in YAML.
+
+    `default_text` says in words what a default of null stands for.
+    """
+    return dataclasses.field(default=default, metadata={"meaning": meaning, "default_text": default_text})
+
+
+def matches(text_type: Text, value: str) -> bool:
+    """Whether the whole value matches."""
+    return re.search(text_type.pattern, value) is not None
+
+
+def as_yaml_text(value: Any) -> str:
+    """A default as it is shown in a description."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return f"[{', '.join(as_yaml_text(item) for item in value)}]"
+    return "{}" if isinstance(value, Mapping) else str(value)

@@ -1,0 +1,18 @@
+"""Problems as text, one module per format; places come formatted from `problems.py`.
+
+A `Report` is what `check` found. Each format is a function from a report to lines.
+"""
+
+from collections.abc import Callable, Iterator
+from types import MappingProxyType
+
+from builder.formats.concise import concise
+from builder.formats.full import full
+from builder.formats.json import json_lines
+from builder.formats.report import FileReport, Report
+
+FORMATS: MappingProxyType[str, Callable[[Report], Iterator[str]]] = MappingProxyType(
+    {"full": full, "concise": concise, "json": json_lines}
+)
+
+__all__ = ["FORMATS", "FileReport", "Report"]

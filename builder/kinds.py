@@ -1,0 +1,203 @@
+"""What a kind is: a frozen dataclass whose fields are its parameters, registered under the word that YAML uses.
+
+Layers, data sets, losses, optimizers and schedulers are all kinds. From the class come its schema, the reading of
+what a person wrote, and the writing of it with every default spelled out.
+"""
+
+import dataclasses
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Self, get_args, get_origin, get_type_hints
+
+from builder.fields import FieldType, Schema, as_yaml_text
+from builder.problems import Severity
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """A rule that a kind's parameters, or its input, break; whoever knows the place makes it a `Problem`.
+
+    `field` names the parameter to point at; without one (or when it isn't written) the kind itself is meant.
+    """
+
+    code: str
+    message: str
+    hint: str = ""
+    field: str = ""
+    severity: Severity = "error"
+
+
+class MisfitError(Exception):
+    """Raised by a kind that can't work on what it is given."""
+
+    def __init__(self, misfit: Misfit) -> None:
+        super().__init__(misfit.message)
+        self.misfit = misfit
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One field of a kind: its name, its type, its meaning in words, and whether it must be written."""
+
+    name: str
+    type: FieldType
+    meaning: str
+    required: bool
+    default: Any
+    default_text: str
+
+    @property
+    def description(self) -> str:
+        """The meaning, with the default in words: editors don't show the keyword `default`."""
+        if self.required:
+            return f"{self.meaning} (required)"
+        return f"{self.meaning} (default: {self.default_text or as_yaml_text(self.default)})"
+
+    def schema(self) -> Schema:
+        return self.type.schema() | {"description": self.description}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """The base of everything that is chosen by a key.
+
+    A subclass names its word, `class Conv2d(Layer, kind="conv2d")`, and is entered in the table of its family, the
+    nearest base that was declared with a `family`.
+    """
+
+    kind: ClassVar[str] = ""
+    family: ClassVar[str] = ""
+    table: ClassVar[dict[str, type[Any]]]  # each family has its own, of its own members
+
+    def __init_subclass__(cls, *, kind: str = "", family: str = "") -> None:
+        if family:
+            cls.family = family
+            cls.table = {}
+        if kind:
+            if kind in cls.table:
+                raise TypeError(f"{cls.family} {kind} is defined twice")
+            cls.kind = kind
+            cls.table[kind] = cls
+
+    def __post_init__(self) -> None:
+        for field in parameters(type(self)):
+            object.__setattr__(self, field.name, field.type.canonical(getattr(self, field.name)))
+
+    @classmethod
+    def read(cls, arguments: Mapping[str, Any]) -> Self:
+        """The kind with these arguments, which the schema has accepted."""
+        return cls(**arguments)
+
+    def written(self) -> dict[str, Any]:
+        """Every parameter as YAML data, defaults included."""
+        return {field.name: field.type.written(getattr(self, field.name)) for field in parameters(type(self))}
+
+    def rules(self) -> Iterator[Misfit]:
+        """What is wrong between parameters that are each right."""
+        return iter(())
+
+
+_PARAMETERS: dict[type[Kind], tuple[Parameter, ...]] = {}
+
+
+def parameters(cls: type[Kind]) -> tuple[Parameter, ...]:
+    """The parameters of a kind, in the order of its class."""
+    if cls not in _PARAMETERS:
+        _PARAMETERS[cls] = _read_parameters(cls)
+    return _PARAMETERS[cls]
+
+
+def _read_parameters(cls: type[Kind]) -> tuple[Parameter, ...]:
+    hints = get_type_hints(cls, include_extras=True)
+    return tuple(
+        Parameter(
+            name=field.name,
+            type=_field_type(hints[field.name]),
+            meaning=field.metadata["meaning"],
+            required=field.default is dataclasses.MISSING,
+            default=None if field.default is dataclasses.MISSING else field.default,
+            default_text=field.metadata["default_text"],
+        )
+        for field in dataclasses.fields(cls)
+    )
+
+
+def _field_type(hint: Any) -> FieldType:
+    if get_origin(hint) is Annotated:
+        for extra in get_args(hint)[1:]:
+            if isinstance(extra, FieldType):
+                return extra
+    raise TypeError(f"{hint} names no field type")
+
+
+def required_names(cls: type[Kind]) -> list[str]:
+    """The parameters that have no default."""
+    return [field.name for field in parameters(cls) if field.required]
+
+
+def parameters_schema(cls: type[Kind]) -> Schema:
+    """The schema of the mapping behind a kind's word."""
+    schema: Schema = {
+        "type": "object",
+        "description": first_paragraph(cls),
+        "properties": {field.name: field.schema() for field in parameters(cls)},
+        "additionalProperties": False,
+    }
+    needed = required_names(cls)
+    if needed:
+        return schema | {"required": needed}
+    return schema | {"type": ["object", "null"]}  # `relu:` with nothing after it, as editors insert it
+
+
+def first_paragraph(cls: type) -> str:
+    """The first paragraph of the docstring, on one line."""
+    return " ".join((inspect.getdoc(cls) or "").split("\n\n")[0].split())
+
+
+def choice_schema(table: Mapping[str, type[Kind]], properties: Mapping[str, Schema]) -> Schema:
+    """The schema of a place where one kind is chosen: `relu`, or `conv2d: {...}`.
+
+    With neither `oneOf` nor `anyOf`, which confuse editors and lose jsonschema's messages.
+    """
+    bare = [kind for kind, cls in table.items() if not required_names(cls)]
+    return {
+        "type": ["string", "object"],
+        "if": {"type": "string"},
+        "then": {"enum": bare},
+        "else": {
+            "properties": dict(properties),
+            "additionalProperties": False,
+            "minProperties": 1,
+            "maxProperties": 1,
+        },
+    }
+
+
+@dataclass(frozen=True)
+class OneOf(FieldType):
+    """A field that chooses one kind of a family, such as an optimizer."""
+
+    family: type[Kind]
+
+    def schema(self) -> Schema:
+        table = self.family.table
+        return choice_schema(table, {kind: parameters_schema(cls) for kind, cls in table.items()})
+
+    def canonical(self, value: Any) -> Any:
+        if isinstance(value, Kind):
+            return value
+        kind, arguments = chosen(value)
+        return self.family.table[kind].read(arguments)
+
+    def written(self, value: Any) -> Any:
+        arguments = value.written()
+        return {value.kind: arguments} if arguments else value.kind
+
+
+def chosen(value: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The word and the arguments of a choice: `relu` and `relu:` are `{relu: {}}`."""
+    if isinstance(value, str):
+        return value, {}
+    ((kind, arguments),) = value.items()
+    return kind, dict(arguments or {})
