@@ -1,0 +1,1 @@
+"""Training and testing: data on the device, the loop, the run directory."""
