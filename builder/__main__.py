@@ -10,14 +10,14 @@ As the command `yamlnet`, it also takes `yamlnet run SPEC...`, which is runner.p
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from builder import __version__, load_spec, make_plan
-from builder.exits import Status, UsageError, guard, say
+from builder import Spec, __version__, load_spec, make_plan
+from builder.exits import Status, UsageError, guard, reported
 from builder.formats import FORMATS, FileReport, Report
-from builder.plan import plan_json, plan_table
-from builder.problems import Problem, SpecError
+from builder.plan import Row, plan_json, plan_table
+from builder.problems import Problem, SpecError, errors, printable
 from builder.schema import schema_text
 from builder.source import find_specs
 
@@ -59,28 +59,37 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def check(paths: Sequence[str], format_name: str, strict: bool) -> int:
-    """Print every problem of every spec below the paths."""
+    """Print every problem of every spec below the paths; the first status that isn't 0 counts."""
     reports: list[FileReport] = []
-    missing = False
+    status = Status.DONE
+    for file in _specs_below(paths):
+        try:
+            if isinstance(file, UsageError):
+                raise file
+            report = FileReport(str(file), _problems(file))
+        except UsageError as error:
+            failure = reported(error)
+            status = status or failure
+            continue
+        reports.append(report)
+        if errors(report.problems) or (strict and report.problems):
+            status = status or Status.SPEC
+    if reports or format_name == "json":
+        print("\n".join(FORMATS[format_name](Report(reports))))
+    return status
+
+
+def _specs_below(paths: Iterable[str]) -> Iterator[Path | UsageError]:
+    """The specs in the order of the paths; in place of those that can't be listed, why not."""
     for path in paths:
         try:
-            reports += [FileReport(str(file), _problems(file)) for file in _specs_below(path)]
+            specs = find_specs(Path(path))
         except UsageError as error:
-            say(str(error))
-            missing = True
-    report = Report(reports)
-    if reports:
-        print("\n".join(FORMATS[format_name](report)))
-    if report.num_errors or (strict and report.num_warnings):
-        return Status.SPEC
-    return Status.USAGE if missing else Status.DONE
-
-
-def _specs_below(path: str) -> list[Path]:
-    specs = find_specs(Path(path))
-    if not specs:
-        raise UsageError(f"there is no spec below {path} (a file that ends with .yaml or .yml)")
-    return specs
+            yield error
+            continue
+        yield from specs
+        if not specs:
+            yield UsageError(f"there is no spec below `{printable(path)}` (a file that ends with .yaml or .yml)")
 
 
 def _problems(file: Path) -> Sequence[Problem]:
@@ -92,19 +101,23 @@ def _problems(file: Path) -> Sequence[Problem]:
 
 def show(path: str, as_json: bool) -> int:
     """Print the table of a spec, down to the failing layer if one fails."""
-    spec = load_spec(path)
+    spec: Spec | None = None
+    rows: Sequence[Row] = ()
     try:
-        rows, problems, complete = make_plan(spec).rows, spec.problems, True
+        spec = load_spec(path)
+        plan = make_plan(spec)
+        rows, problems, status = plan.rows, plan.problems, Status.DONE
     except SpecError as error:
-        rows, problems, complete = error.rows, error.problems, False
+        rows, problems, status = error.rows, error.problems, Status.SPEC
     if as_json:
-        print(json.dumps(plan_json(spec, rows, problems, complete), indent=2))
-    elif rows:
+        print(json.dumps(plan_json(spec, rows, problems), indent=2))
+        return status
+    if spec is not None and rows:
         plan_table(spec, rows).print(sys.stdout)
-    if problems and not as_json:
+    if problems:
         sys.stdout.flush()
-        print("\n\n".join(str(problem) for problem in problems), file=sys.stderr)
-    return Status.DONE if complete else Status.SPEC
+        reported(SpecError(problems))
+    return status
 
 
 if __name__ == "__main__":

@@ -5,14 +5,19 @@ ours, and `guard` says so in one sentence (`YAMLNET_DEBUG=1` shows the traceback
 """
 
 import contextlib
+import errno
 import io
 import os
 import signal
 import sys
 from collections.abc import Callable
 from enum import IntEnum
+from pathlib import Path
 from types import FrameType
+from typing import IO
 
+CANT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS}
+MAX_SHOWN_BUG = 200  # characters of an exception that is nobody's mistake but ours
 ISSUES = "https://github.com/yamlnet/yamlnet/issues"
 
 
@@ -75,6 +80,9 @@ def _raise_terminated(number: int, frame: FrameType | None) -> None:
 def guard(command: Callable[[], int]) -> int:
     """Run `command` and return its exit status, whatever happens in it."""
     signal.signal(signal.SIGTERM, _raise_terminated)
+    # A stream that was closed before the start (`>&-`) is None.
+    sys.stdout = sys.stdout or _open_nowhere()
+    sys.stderr = sys.stderr or _open_nowhere()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a character is no reason to stop
@@ -90,16 +98,28 @@ def guard(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         say("interrupted")
         return Status.INTERRUPTED
-    except BrokenPipeError:
-        # The reader left (`| head`). Python flushes standard output once more at exit; let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader left (`| head`)
+        _close_stdout()
         return Status.DONE
     except Exception as bug:
+        if isinstance(bug, OSError) and bug.errno in CANT_WRITE:
+            _close_stdout()
+            say(f"can't write: {os.strerror(bug.errno).lower()}")
+            return Status.OUTPUT
         if os.environ.get("YAMLNET_DEBUG"):
             raise
-        what = f"{type(bug).__name__}: {bug}".splitlines()[0]
+        what = f"{type(bug).__name__}: {bug}".splitlines()[0][:MAX_SHOWN_BUG].encode("unicode_escape").decode()
         say(f"this is a bug of yamlnet ({what}); please report it at {ISSUES} (YAMLNET_DEBUG=1 shows where)")
         return Status.BUG
+
+
+def _open_nowhere() -> IO[str]:
+    return Path(os.devnull).open("w", encoding="utf-8")
+
+
+def _close_stdout() -> None:
+    """Let what Python still flushes to standard output, at exit, go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def reported(stop: Stop) -> Status:

@@ -262,6 +262,12 @@ def matches(text_type: Text, value: str) -> bool:
     return re.search(text_type.pattern, value) is not None
 
 
+def pair_text(pair: Pair) -> str:
+    """`3`, or `[3, 5]`, as it would be written."""
+    height, width = pair
+    return str(height) if height == width else str([height, width])
+
+
 def as_yaml_text(value: Any) -> str:
     """A default as it is shown in a description."""
     if value is None:

@@ -1,10 +1,16 @@
 """Overrides from the command line: `training.epochs=3` changes the tree as written, before the schema sees it.
 
-The value is read as one YAML value. Its problems point into the argument.
+The value is read as one YAML value. Problems point into the argument.
 """
 
-from builder.paths import Path, Step, parse_path, path_text
+from collections.abc import Collection
+from dataclasses import replace
+
+from builder.kinds import OneOf, parameters
+from builder.layers import LAYERS
+from builder.paths import Path, parse_path, path_text
 from builder.problems import COMMAND_LINE, Place, Problem, Source, SpecError, show
+from builder.recipe import Recipe
 from builder.source import Entry, ListNode, MapNode, Node, Scalar, parse_value
 
 
@@ -14,15 +20,18 @@ def apply_override(root: MapNode, argument: str) -> MapNode:
     Raises:
         SpecError: the argument can't be read, or its path leads nowhere.
     """
-    source = Source(COMMAND_LINE, argument)
     written_path, _, written_value = argument.partition("=")
     path = parse_path(written_path.strip())
-    place = Place(source, 1, 1, 1, len(written_path) + 1)
+    place = Place(Source(COMMAND_LINE, argument), 1, 1, 1, len(written_path) + 1)
     if path is None:
-        hint = "write it like `training.epochs=3` or `layers[0].conv2d.out_channels=16`"
-        raise SpecError([Problem("wrong-path", f"{show(written_path)} is no path into a spec", place, hint)])
-    value = parse_value(Source(COMMAND_LINE, " " * (len(written_path) + 1) + written_value))
-    changed = _Override(source, place, path).set(root, 0, _pointing_into(value, source))
+        message = f"{show(written_path)} is no path into a spec" if written_path else "no path stands before the `=`"
+        hint = "write it like `training.epochs=3` or `layers[0].conv2d.out_channels=16`, items counted from 0"
+        raise SpecError([Problem("wrong-path", message, place, hint)])
+    try:
+        value = parse_value(Source(COMMAND_LINE, written_value, lead=f"{written_path}="))
+    except SpecError as error:
+        raise SpecError([replace(problem, path=path_text(path)) for problem in error.problems]) from None
+    changed = _Override(path, place).set(root, 0, value)
     assert isinstance(changed, MapNode)  # the first step of a path is a key, and the root is a mapping
     return changed
 
@@ -30,12 +39,12 @@ def apply_override(root: MapNode, argument: str) -> MapNode:
 class _Override:
     """One walk down the tree, copying what lies on the way."""
 
-    def __init__(self, source: Source, place: Place, path: Path) -> None:
-        self.source = source
-        self.place = place
+    def __init__(self, path: Path, place: Place) -> None:
         self.path = path
+        self.place = place
 
     def set(self, node: Node | None, depth: int, value: Node) -> Node:
+        """The node with `value` at the rest of the path, from `depth` on."""
         if depth == len(self.path):
             return value
         step = self.path[depth]
@@ -45,47 +54,62 @@ class _Override:
 
     def _set_item(self, node: Node | None, step: int, depth: int, value: Node) -> Node:
         if not isinstance(node, ListNode):
-            raise self._error(depth, f"`{path_text(self.path[:depth])}` is no list", "")
+            raise self._error(f"`{self._where(depth)}` is no list", f"`[{step}]` is an item of a list")
         if step >= len(node.items):
             last = len(node.items) - 1
-            raise self._error(depth, f"`{path_text(self.path[:depth])}` has no item {step}", f"its last is [{last}]")
+            hint = f"its last is `[{last}]`; items count from 0" if node.items else "it is empty"
+            raise self._error(f"`{self._where(depth)}` has no item {step}", hint)
         items = list(node.items)
         items[step] = self.set(items[step], depth + 1, value)
         return ListNode(tuple(items), node.place)
 
     def _set_key(self, node: MapNode, step: str, depth: int, value: Node) -> Node:
         old = node.get(step)
-        new = Entry(step, old.key_place if old else self.place, self.set(old.value if old else None, depth + 1, value))
+        is_last = depth + 1 == len(self.path)
+        key_place = old.key_place if old and not is_last else self.place
+        new = Entry(step, key_place, self.set(old.value if old else None, depth + 1, value))
         if old is None:
             return MapNode((*node.entries, new), node.place)
         return MapNode(tuple(new if entry is old else entry for entry in node.entries), node.place)
 
-    def _as_mapping(self, node: Node | None, step: Step, depth: int) -> MapNode:
+    def _as_mapping(self, node: Node | None, step: str, depth: int) -> MapNode:
         """The mapping to set a key in: missing ones are made, and a bare kind counts as `kind: {}`."""
-        if isinstance(node, MapNode):
-            return node
-        empty = MapNode((), node.place if node else self.place)
         if node is None or (isinstance(node, Scalar) and node.value is None):
-            return empty
-        if isinstance(node, Scalar) and node.value == step:
-            return MapNode((Entry(str(step), node.place, empty),), node.place)
-        found = show(node.value) if isinstance(node, Scalar) else "a list"
-        where = path_text(self.path[:depth]) or "the spec"
-        raise self._error(depth, f"`{where}` is {found} and not `{step}`", "set the whole value to choose another")
+            return MapNode((), node.place if node else self.place)
+        kinds = _kinds_at(self.path[:depth])
+        if isinstance(node, MapNode):
+            if kinds and node.entries and node.get(step) is None:
+                raise self._other_kind(node.entries[0].key, step, depth, kinds)
+            return node
+        if kinds and isinstance(node, Scalar) and isinstance(node.value, str):
+            if node.value != step:
+                raise self._other_kind(node.value, step, depth, kinds)
+            return MapNode((Entry(step, node.place, MapNode((), node.place)),), node.place)
+        if isinstance(node, ListNode):
+            raise self._error(f"`{self._where(depth)}` is a list", f"name one of its items: `{self._where(depth)}[0]`")
+        raise self._error(f"`{self._where(depth)}` is {show(node.raw)}, and has no `{step}`", "")
 
-    def _error(self, depth: int, message: str, hint: str) -> SpecError:
+    def _other_kind(self, found: str, step: str, depth: int, kinds: Collection[str]) -> SpecError:
+        where = self._where(depth)
+        if step in kinds:
+            hint = f"to choose another kind, set it whole: `{where}={{{step}: {{...}}}}`"
+        else:
+            hint = f"write `{where}.{found}.{path_text(self.path[depth:])}`" if found in kinds else ""
+        return self._error(f"`{where}` is {show(found)}, and has no `{step}`", hint)
+
+    def _where(self, depth: int) -> str:
+        return path_text(self.path[:depth])
+
+    def _error(self, message: str, hint: str) -> SpecError:
         return SpecError([Problem("wrong-path", message, self.place, hint, path_text(self.path))])
 
 
-def _pointing_into(node: Node, source: Source) -> Node:
-    """The node with places in the whole argument; it was read from a copy with blanks in place of the path."""
-
-    def moved(place: Place) -> Place:
-        return Place(source, place.line, place.column, place.end_line, place.end_column)
-
-    if isinstance(node, MapNode):
-        entries = (Entry(e.key, moved(e.key_place), _pointing_into(e.value, source)) for e in node.entries)
-        return MapNode(tuple(entries), moved(node.place))
-    if isinstance(node, ListNode):
-        return ListNode(tuple(_pointing_into(item, source) for item in node.items), moved(node.place))
-    return Scalar(node.value, moved(node.place), node.quoted, node.raw)
+def _kinds_at(path: Path) -> Collection[str]:
+    """The kinds to choose from at a path, if a kind is chosen there."""
+    if len(path) == 2 and path[0] == "layers":
+        return LAYERS
+    for field in parameters(Recipe):
+        choice = getattr(field.type, "other", field.type)
+        if path == ("training", field.name) and isinstance(choice, OneOf):
+            return choice.family.table
+    return ()

@@ -3,14 +3,17 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from math import prod
+from typing import Any
 
+from builder.fields import pair_text
 from builder.geometry import AxisField, Window
 from builder.kinds import Misfit, MisfitError
 from builder.layers import Layer, Shape
-from builder.layers.base import check_rank, shape_text
+from builder.layers.base import check_rank, described, shape_text
 from builder.layers.conv import AXES
 from builder.limits import MAX_ACTIVATION, MAX_PARAMS
-from builder.problems import Problem, SpecError
+from builder.problems import Problem, SpecError, either, errors
 from builder.recipe import Recipe
 from builder.spec import LayerSpec, Spec
 from builder.table import Column, Table
@@ -67,20 +70,46 @@ class Signal:
 
 def _check_windows(layer: Layer, name: str, in_shape: Shape) -> None:
     """Raise `MisfitError` if no window fits the map, with the arithmetic and the smallest change that fits."""
-    for axis, window, size in zip(AXES, layer.window(in_shape), in_shape[1:], strict=True):
+    windows = layer.window(in_shape)
+    sizes = in_shape[1:]
+    for axis, window, size in zip(AXES, windows, sizes, strict=True):
         if isinstance(window, Window) and window.output_size(size) < 1:
-            raise MisfitError(_window_misfit(axis, window, size, f"{shape_text(in_shape[1:])} input of {name}"))
+            is_same = windows[0] == windows[1] and sizes[0] == sizes[1]
+            where = f"{shape_text(sizes)} input of {name}" + ("" if is_same else f" ({axis})")
+            paddings = window.padding + window.after
+            rounding = "ceil" if window.ceil_mode else "floor"
+            formula = f"{rounding}(({size}+{paddings}-{window.extent})/{window.stride})+1 = {window.output_size(size)}"
+            message = f"kernel extent {window.extent} does not fit the {where}: {formula}"
+            raise MisfitError(Misfit("kernel-too-large", message, _what_fits(layer, in_shape), "kernel_size"))
 
 
-def _window_misfit(axis: str, window: Window, size: int, where: str) -> Misfit:
-    paddings = window.padding + window.after
-    rounding = "ceil" if window.ceil_mode else "floor"
-    formula = f"{rounding}(({size}+{paddings}-{window.extent})/{window.stride})+1 = {window.output_size(size)}"
-    message = f"kernel extent {window.extent} does not fit the {where} ({axis}): {formula}"
-    largest = (size + paddings - 1) // window.dilation + 1
-    needed = -(-(window.extent - size) // 2)
-    hint = f"kernel_size up to {largest} or padding {needed} fits" if largest > 0 else f"padding {needed} fits"
-    return Misfit("kernel-too-large", message, hint, "kernel_size")
+def _what_fits(layer: Layer, in_shape: Shape) -> str:
+    """The largest kernel and the smallest padding that do, as far as the layer's other parameters allow them."""
+    windows = [window for window in layer.window(in_shape) if isinstance(window, Window)]
+    sizes = in_shape[1:]
+    kernel, paddings = [], []
+    for window, size in zip(windows, sizes, strict=True):
+        room = size + window.padding + window.after
+        kernel.append(max(1, min(window.kernel_size, (room - 1) // window.dilation + 1)))
+        paddings.append(max(window.padding, -(-(window.extent - size) // 2)))
+    changes: dict[str, dict[str, Any]] = {
+        f"kernel_size {'up to ' if max(kernel) > 1 else ''}{pair_text((kernel[0], kernel[1]))}": {
+            "kernel_size": kernel
+        },
+        f"padding {max(paddings)}": {"padding": max(paddings)},
+    }
+    fitting = [text for text, change in changes.items() if _fits(layer, in_shape, change)]
+    return f"{either(fitting)} fits" if fitting else "move the layer to where the map is larger"
+
+
+def _fits(layer: Layer, in_shape: Shape, change: dict[str, Any]) -> bool:
+    """Whether the layer, changed like this, can work on the input."""
+    changed = type(layer).read(layer.written() | change)
+    try:
+        changed.check_input(in_shape)
+    except MisfitError:
+        return False
+    return not any(changed.rules()) and min(changed.output_shape(in_shape)) > 0
 
 
 @dataclass(frozen=True)
@@ -235,9 +264,7 @@ def _check_limits(row: Row) -> None:
     if row.params > MAX_PARAMS:
         message = f"`{row.name}` has {row.params:,} parameters"
         raise MisfitError(Misfit("too-many-params", message, f"at most {MAX_PARAMS:,} are possible"))
-    numbers = 1
-    for size in row.out_shape:
-        numbers *= size
+    numbers = prod(row.out_shape)
     if numbers > MAX_ACTIVATION:
         message = f"`{row.name}` gives {numbers:,} numbers for one image ({shape_text(row.out_shape)})"
         raise MisfitError(Misfit("too-large-output", message, f"at most {MAX_ACTIVATION:,} are possible"))
@@ -248,19 +275,19 @@ def _network_problems(plan: Plan) -> Iterator[Problem]:
     last = plan.spec.layers[-1]
     if plan.params > MAX_PARAMS:
         message = f"the network has {plan.params:,} parameters"
-        yield plan.spec.problem(
-            Misfit("too-many-params", message, f"at most {MAX_PARAMS:,} are possible", "layers"), ()
-        )
+        yield plan.spec.problem(Misfit("too-many-params", message, f"at most {MAX_PARAMS:,} are possible"), ("layers",))
     if plan.spec.recipe is None:
         return
     classes = len(plan.spec.recipe.dataset.classes)
     if plan.output != (classes,):
         message = (
-            f"the network gives {shape_text(plan.output)}, and {plan.spec.recipe.dataset.kind} has {classes} classes"
+            f"the network gives {described(plan.output)}, and {plan.spec.recipe.dataset.kind} has {classes} classes"
         )
         hint = (
             f"let the last layer give {classes} features"
             if len(plan.output) == 1
+            else "add `flatten` after it"
+            if prod(plan.output) == classes
             else f"end with `flatten` and {classes} features"
         )
         yield plan.spec.problem(Misfit("wrong-classes", message, hint), last.path)
@@ -276,10 +303,10 @@ def _batch_of_one_problems(plan: Plan, recipe: Recipe) -> Iterator[Problem]:
         return
     for row in plan.rows:
         if row.layer.values_per_channel(row.in_shape) == 1:
-            message = (
-                f"the last batch of an epoch holds 1 of the {alone[0].num_train:,} images of {alone[0].kind}, "
-                f"and `{row.name}` needs 2 values per channel"
-            )
+            holds = f"the last batch of an epoch holds 1 of the {alone[0].num_train:,} images of {alone[0].kind}"
+            if recipe.batch_size == 1:
+                holds = "a batch holds 1 image"
+            message = f"{holds}, and `{row.name}` needs 2 values per channel"
             misfit = Misfit("batch-of-one", message, "write another `batch_size`", "batch_size")
             yield plan.spec.problem(misfit, ("training",))
             return
@@ -327,12 +354,17 @@ def _pair_text(pair: tuple[int, int] | tuple[Fraction, Fraction]) -> str:
     return str(height) if height == width else f"{height}x{width}"
 
 
-def plan_json(spec: Spec, rows: Sequence[Row], problems: Sequence[Problem], complete: bool) -> dict[str, object]:
-    """What `show --json` prints; of a spec that fails, totals are null and the layers end before the failing one."""
+def plan_json(spec: Spec | None, rows: Sequence[Row], problems: Sequence[Problem]) -> dict[str, object]:
+    """What `show --json` prints.
+
+    Of a spec with errors, totals are null and the layers end before the failing one; of a spec that can't be read
+    (None), so are its name and its input.
+    """
+    complete = not errors(problems)
     return {
         "format": FORMAT,
-        "name": spec.name,
-        "input": list(spec.input),
+        "name": spec.name if spec else None,
+        "input": list(spec.input) if spec else None,
         "output": list(rows[-1].out_shape) if complete else None,
         "params": sum(row.params for row in rows) if complete else None,
         "macs": sum(row.macs for row in rows) if complete else None,

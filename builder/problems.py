@@ -26,10 +26,11 @@ _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
 @dataclass(frozen=True)
 class Source:
-    """A text that problems point into: a spec file, or one override of the command line."""
+    """A text that problems point into: a spec file, or (a part of) one override of the command line."""
 
     name: str
     text: str
+    lead: str = ""  # what stands before the text in its first line: an override's path, before its value
 
     @cached_property
     def lines(self) -> list[str]:
@@ -54,7 +55,16 @@ class Place:
     def text(self) -> str:
         """The line that the place starts in."""
         lines = self.source.lines
-        return lines[self.line - 1] if self.line <= len(lines) else ""
+        line = lines[self.line - 1] if self.line <= len(lines) else ""
+        return self.source.lead + line if self.line == 1 else line
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """Where in `text` the place begins and ends; it is at least one character wide."""
+        shift = len(self.source.lead) - 1 if self.line == 1 else -1
+        first = max(0, self.column + shift)
+        last = self.end_column + shift if self.end_line == self.line else len(self.text)
+        return first, max(first + 1, min(last, len(self.text)))
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,7 @@ class Problem:
     def location(self) -> str:
         """`specs/net.yaml:8:27`, or `command line: training.epochs`."""
         if self.place.source.is_override:
-            return f"{COMMAND_LINE}: {self.path}" if self.path else COMMAND_LINE
+            return f"{COMMAND_LINE}: {printable(self.path)}" if self.path else COMMAND_LINE
         return f"{printable(self.place.source.name)}:{self.place.line}:{self.place.column}"
 
     @property
@@ -157,8 +167,11 @@ def errors(problems: Iterable[Problem]) -> list[Problem]:
 
 def suggest(word: str, known: Iterable[str]) -> str:
     """The known word that `word` most probably means, or an empty text."""
-    matches = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return matches[0] if matches else ""
+    words = list(known)
+    if matches := get_close_matches(word, words, n=1, cutoff=0.6):
+        return matches[0]
+    parts = [other for other in words if len(word) > 2 and (other.startswith(word) or word in other.split("_"))]
+    return parts[0] if len(parts) == 1 else ""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -226,9 +239,7 @@ def _escape(char: str) -> str:
 def _window(place: Place) -> tuple[str, int, int]:
     """The shown part of the line, and where in it the carets start and how many there are."""
     text = place.text
-    first = max(0, place.column - 1)
-    last = place.end_column - 1 if place.end_line == place.line else len(text)
-    last = max(first + 1, min(last, len(text)))
+    first, last = place.span
     cut = max(0, first - MAX_SHOWN_LINE // 2) if len(text) > MAX_SHOWN_LINE else 0
     end = min(len(text), cut + MAX_SHOWN_LINE)
     lead = "..." if cut else ""

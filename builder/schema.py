@@ -28,7 +28,7 @@ def net_schema() -> Schema:
             | {"description": "names the run folder (default: the file's name without ending)"},
             "input": {
                 "type": "array",
-                "description": "channels, height and width of an image (required)",
+                "description": "channels, height and width of an image, such as [1, 28, 28] (required)",
                 "items": {"type": "integer", "minimum": 1, "maximum": MAX_SIZE},
                 "minItems": 3,
                 "maxItems": 3,
@@ -40,7 +40,8 @@ def net_schema() -> Schema:
                 "minItems": 1,
                 "maxItems": MAX_LAYERS,
             },
-            "training": parameters_schema(Recipe),
+            "training": parameters_schema(Recipe)
+            | {"description": "how the network is trained and tested; `check` and `show` do without (default: none)"},
         },
         "required": ["input", "layers"],
         "additionalProperties": False,

@@ -21,6 +21,7 @@ from builder.paths import Path, follow, path_text
 from builder.problems import Place, Problem, Source, SpecError, errors, in_order, show
 from builder.recipe import Recipe
 from builder.source import MapNode, parse, read_file
+from builder.source.scalars import resolve
 from builder.validation import check_schema, plain_values
 
 
@@ -70,7 +71,7 @@ class Spec:
 
     def resolved(self) -> str:
         """A spec of the same meaning with every default written out, as YAML."""
-        lines = [f"name: {self.name}", f"input: {_inline(list(self.input))}", "", "layers:"]
+        lines = [f"name: {_inline(self.name)}", f"input: {_inline(list(self.input))}", "", "layers:"]
         lines += [f"  - {_inline(_written_layer(layer))}" for layer in self.layers]
         if self.recipe:
             written = self.recipe.written()
@@ -78,8 +79,19 @@ class Spec:
         return "\n".join(lines) + "\n"
 
 
+class _Dumper(yaml.SafeDumper):
+    """Puts quotes around text that YAML 1.1, or our own reading, takes for something else (`1e3`)."""
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if resolve(text) == text else "'")
+
+
+_Dumper.add_representer(str, _text)
+
+
 def _inline(value: Any) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, width=2**31, sort_keys=False)
+    text = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, width=2**31, sort_keys=False)
     return text.removesuffix("...\n").strip()
 
 

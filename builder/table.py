@@ -81,8 +81,8 @@ class Table:
         )
         for index in kept:
             column = self.columns[index]
-            footer = Text(self.totals[index] if self.totals else "")
-            table.add_column(Text(column.title), footer, justify=column.justify, overflow="fold")
+            footer = Text(printable(self.totals[index] if self.totals else ""))
+            table.add_column(Text(printable(column.title)), footer, justify=column.justify, overflow="fold")
         for row in self.rows:
             table.add_row(*(Text(printable(row[index])) for index in kept))
         return table

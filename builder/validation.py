@@ -23,7 +23,7 @@ from builder.source import MapNode, Node, Scalar, plain
 from builder.wording import TEXTS, listed, meaning, types, wanted, words
 
 _INPUT_SIZE = "it is computed from what arrives at the layer; remove it"
-_RUN_LENGTH = "the length of the run is `epochs` of `training`; remove it"
+_RUN_LENGTH = "a run is as long as `epochs` of `training` says; remove it"
 _ENGINE = "it changes no result, and the engine chooses it; remove it"
 # What torch's classes, and other trainers, take and a spec doesn't, and why not.
 LEFT_OUT: Mapping[str, str] = {
@@ -34,7 +34,9 @@ LEFT_OUT: Mapping[str, str] = {
     "dtype": "numbers are float32; remove it",
     "return_indices": "a layer gives its values only; remove it",
     "last_epoch": "a run starts at its beginning; remove it",
-    "reduction": "a loss is a mean over images; remove it",
+    **dict.fromkeys(("reduction", "reduce", "size_average"), "a loss is a mean over images; remove it"),
+    **dict.fromkeys(("weight", "ignore_index"), "every image counts alike; remove it"),
+    "bias": "an offset is learned with the factor, by `affine`; remove it",
 }
 
 _NUMBER = {
@@ -172,6 +174,7 @@ class _Refused:
 
     def _meant_by(self, key: str) -> str:
         """The key that an unknown one most probably stands for, be it one that a spec leaves out."""
+        key = key.partition(":")[0]
         if key in LEFT_OUT:
             return key
         meant = suggest(key, [*self._unwritten, *LEFT_OUT])
@@ -179,11 +182,14 @@ class _Refused:
         return meant if meant in self._unwritten or is_near else suggest(key, self._unwritten)
 
     def _right_key(self, key: str, meant: str) -> str:
+        start, colon, rest = key.partition(":")
+        if colon and start in self.schema["properties"]:
+            return f"write a space after the colon: {show(f'{start}: {rest}')}"
         if meant:
             return f"did you mean `{meant}`?" if meant in self._unwritten else LEFT_OUT[meant]
         if twin := suggest(key, [name for name in self.schema["properties"] if name in self.value]):
             return f"remove it: `{twin}` stands on line {self._head_of(twin).line}"
-        return f"known here are {listed(self._unwritten)}" if self._unwritten else "remove it"
+        return f"known here are {listed(name for name in self.schema['properties'] if name != '$schema')}"
 
     def _missing_keys(self, keys: Sequence[str]) -> Problem:
         owner = f"`{self.path[-1]}`" if self.path else "the spec"
@@ -193,7 +199,7 @@ class _Refused:
     # --- one kind of several ---
 
     def _wrong_choice(self) -> Problem:
-        if isinstance(self.value, str):
+        if isinstance(self.value, str) and self.value:
             if self.value in self.kinds:
                 return self._bare_kind(self.value)
             return self._unknown_kind(self.value, self.node.place)
@@ -232,7 +238,7 @@ class _Refused:
 
     def _unknown_kind(self, word: str, place: Place, key: str = "") -> Problem:
         kind = self._known_kind(word)
-        hint = f"did you mean `{kind}`?" if kind else f"known are {listed(self.kinds)}"
+        hint = f"did you mean `{kind}`?" if kind else f"known are {listed(sorted(self.kinds))}"
         return self._problem("unknown-kind", f"unknown kind {show(word)}", hint, place, key)
 
     def _known_kind(self, word: str) -> str:
@@ -245,7 +251,7 @@ class _Refused:
     def _wrong_type(self, error: ValidationError) -> Problem:
         message = f"{self._label} is {self._found}"
         if isinstance(self.value, float) and not isfinite(self.value):
-            return self._problem("not-finite", message, self._write())
+            return self._problem("not-finite", message, self._write().replace("a number", "a finite number"))
         if isinstance(self.node, Scalar) and self.node.quoted and self._is_number(self.node.raw):
             message = f"{self._label} is a text, {show(chr(34) + self.node.raw + chr(34))}"
             return self._problem("quoted-number", message, f"write {self.node.raw} without quotes")
@@ -267,11 +273,13 @@ class _Refused:
 
     def _as_mapping(self) -> str:
         """A kind's parameters go by name: `dropout: {p: 0.5}`."""
+        kind = self.path[-1]
         keys = [key for key in self.schema["properties"] if key != "name"]
         if not keys:
-            return f"write `{self.path[-1]}` alone: it takes no parameters"
-        value = show(self.value).strip("`") if isinstance(self.value, int | float) else "..."
-        return f"write parameters by name, like `{self.path[-1]}: {{{keys[0]}: {value}}}`"
+            return f"write `{kind}` alone: it takes no parameters"
+        is_number = isinstance(self.value, int | float) and not isinstance(self.value, bool)
+        by_name = f"parameters by name, like `{kind}: {{{keys[0]}: {self.value if is_number else '...'}}}`"
+        return f"write {by_name}" if "required" in self.schema else f"write `{kind}` alone, or {by_name}"
 
     def _write(self) -> str:
         text = TEXTS.get(self.schema.get("pattern", ""))
@@ -282,18 +290,22 @@ class _Refused:
         return self._problem("wrong-value", f"{self._label} is {self._found.removeprefix('the text ')}", hint)
 
     def _out_of_range(self, error: ValidationError) -> Problem:
-        return self._problem("out-of-range", f"{self._label} is {self._found}", self._write())
+        number = [kind for kind in types(self.schema) if kind in _NUMBER]  # and not what else may stand here
+        hint = f"write {wanted(self.schema | {'type': number})}"
+        return self._problem("out-of-range", f"{self._label} is {self._found}", hint)
 
     def _wrong_length(self, error: ValidationError) -> Problem:
         found = len(self.value)
         items = f"has {found:,} item{'' if found == 1 else 's'}" if found else "is empty"
-        limits = error.schema if isinstance(error.schema, dict) else {}
+        limits = self.schema.get("then", self.schema)
         least, most = limits["minItems"], limits["maxItems"]
-        count = least if least == most else f"at least {least:,}" if found < least else f"at most {most:,}"
-        about = meaning(self.schema)
-        return self._problem(
-            "wrong-length", f"{self._label} {items}", f"write {count}" + (f": {about}" if about else "")
-        )
+        if least != most:
+            hint = f"write at least {least:,}" if found < least else f"write at most {most:,}"
+        elif limits is self.schema:
+            hint = f"write {most}: {meaning(self.schema)}"
+        else:
+            hint = "write 2: height and width"
+        return self._problem("wrong-length", f"{self._label} {items}", hint)
 
 
 # The errors of a single value, the most telling first: only that one is shown.

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 DOORS = {"runner", "builder", "builder.__main__"}
 FLOORS = (
     *("version", "limits", "exits", "problems", "geometry", "fields", "kinds", "table", "layers", "recipe", "schema"),
-    *("source", "paths", "overrides", "wording", "validation", "spec", "plan", "formats", "requirements"),
+    *("source", "expressions", "paths", "overrides", "wording", "validation", "spec", "plan", "formats", "requirements"),
     *("mnist_sample", "modules", "model", "training", "report"),
 )
 FIRST_TORCH_FLOOR = FLOORS.index("modules")

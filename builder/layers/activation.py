@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from builder.fields import Choice, Dimension, Finite, parameter
 from builder.kinds import Misfit, MisfitError
-from builder.layers.base import Layer, Shape, shape_text
+from builder.layers.base import Layer, Shape, described
 
 if TYPE_CHECKING:
     from torch import nn
@@ -119,5 +119,6 @@ def resolve_dim(field: str, dim: int, in_shape: Shape) -> int:
     if resolved == 0:
         message = f"`{field}` (={dim}) is the batch, and images must not be mixed"
     else:
-        message = f"`{field}` (={dim}) lies outside of the input {shape_text(in_shape)}"
-    raise MisfitError(Misfit("wrong-dim", message, f"write a number from 1 to {rank}", field))
+        message = f"`{field}` (={dim}) lies outside of the input, {described(in_shape)}"
+    hint = "write 1" if rank == 1 else f"write a number from 1 to {rank}"
+    raise MisfitError(Misfit("wrong-dim", message, hint, field))

@@ -79,9 +79,22 @@ def check_rank(layer: Layer, in_shape: Shape) -> None:
     if len(in_shape) in layer.ranks:
         return
     wanted = " or ".join(RANK_NAMES[rank] for rank in layer.ranks)
-    found = f"{RANK_NAMES[len(in_shape)]} {shape_text(in_shape)}"
-    hint = "add `flatten` before it" if len(in_shape) > max(layer.ranks) else f"move `{layer.kind}` before `flatten`"
-    raise MisfitError(Misfit("wrong-rank", f"`{layer.kind}` takes {wanted}, and its input is {found}", hint))
+    message = f"`{layer.kind}` takes {wanted}, and its input is {described(in_shape)}"
+    raise MisfitError(Misfit("wrong-rank", message, _rank_hint(layer, in_shape)))
+
+
+def _rank_hint(layer: Layer, in_shape: Shape) -> str:
+    kind = layer.kind
+    other = kind[:-2] + {"1d": "2d", "2d": "1d"}.get(kind[-2:], "")
+    if other in LAYERS and len(in_shape) in LAYERS[other].ranks:
+        return f"write `{other}`"
+    return "add `flatten` before it" if len(in_shape) > max(layer.ranks) else f"move `{kind}` before `flatten`"
+
+
+def described(shape: Shape) -> str:
+    """`a map of 32x14x14`; `1024 features`."""
+    what = {1: "{} features", 2: "rows of features ({})", 3: "a map of {}"}
+    return what[len(shape)].format(shape_text(shape))
 
 
 def shape_text(shape: Shape) -> str:

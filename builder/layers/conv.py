@@ -1,19 +1,23 @@
 """Convolutions. Sizes and receptive fields follow from the window alone (`geometry.py`)."""
 
+from bisect import bisect
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import gcd
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
 
-from builder.fields import Channels, Choice, ConvPadding, Flag, Pair, Size, parameter
+from builder.fields import Channels, Choice, ConvPadding, Flag, Pair, Size, pair_text, parameter
 from builder.geometry import Window
 from builder.kinds import Misfit, MisfitError
 from builder.layers.base import Layer, Shape, positions
+from builder.problems import both, either
 
 if TYPE_CHECKING:
     from torch import nn
 
 PaddingMode = Literal["zeros", "reflect", "replicate", "circular"]
 AXES = ("height", "width")
+MAX_LISTED_DIVISORS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +27,8 @@ class Conv2d(Layer, kind="conv2d"):
     ranks: ClassVar = (3,)
     slides: ClassVar = True
 
-    out_channels: Channels = parameter("channels that the layer gives")
-    kernel_size: Size = parameter("height and width of the kernel")
+    out_channels: Channels = parameter("channels that the layer gives, such as 32")
+    kernel_size: Size = parameter("height and width of the kernel, such as 3")
     stride: Size = parameter("step from one window to the next", default=1)
     padding: ConvPadding = parameter(
         "rows and columns added on each side; `same` keeps the size (stride 1 only), `valid` adds none", default=0
@@ -41,22 +45,23 @@ class Conv2d(Layer, kind="conv2d"):
         if self.padding == "same" and self.stride != (1, 1):
             yield Misfit(
                 "same-with-stride",
-                f"`padding: same` keeps the size, which stride {list(self.stride)} can't",
-                f"write stride 1, or padding {_half(self.kernel_size, self.dilation)}",
+                f"`padding: same` keeps the size, which stride {pair_text(self.stride)} can't",
+                f"write stride 1, or padding {pair_text(_half(self.kernel_size, self.dilation))}",
                 "padding",
             )
         if self.out_channels % self.groups:
             yield Misfit(
                 "groups",
                 f"`out_channels` (={self.out_channels}) is not divisible by `groups` (={self.groups})",
-                _divisors_hint(self.out_channels),
+                _divisors_hint(self.groups, self.out_channels),
                 "groups",
             )
 
     def check_input(self, in_shape: Shape) -> None:
         if in_shape[0] % self.groups:
             message = f"the {in_shape[0]} input channels are not divisible by `groups` (={self.groups})"
-            raise MisfitError(Misfit("groups", message, _divisors_hint(in_shape[0]), "groups"))
+            hint = _divisors_hint(self.groups, in_shape[0], self.out_channels)
+            raise MisfitError(Misfit("groups", message, hint, "groups"))
         self._check_padding_mode(in_shape)
 
     def _check_padding_mode(self, in_shape: Shape) -> None:
@@ -118,13 +123,18 @@ class Conv2d(Layer, kind="conv2d"):
         )
 
 
-def _half(kernel_size: Pair, dilation: Pair) -> object:
-    halves = [step * (size - 1) // 2 for size, step in zip(kernel_size, dilation, strict=True)]
-    return halves[0] if halves[0] == halves[1] else halves
+def _half(kernel_size: Pair, dilation: Pair) -> Pair:
+    """The padding that keeps the size of a map, with stride 1 and an odd kernel."""
+    height, width = (step * (size - 1) // 2 for size, step in zip(kernel_size, dilation, strict=True))
+    return height, width
 
 
-def _divisors_hint(number: int) -> str:
-    """The divisors of a number of channels, the smallest few and the number itself."""
-    small = [divisor for divisor in range(1, min(number, 64) + 1) if number % divisor == 0]
-    shown = [*small[:6], "...", number] if len(small) > 6 or number > 64 else small
-    return f"its divisors are {', '.join(str(divisor) for divisor in shown)}"
+def _divisors_hint(groups: int, *channels: int) -> str:
+    """The numbers that divide all of these; of many, those next to `groups`."""
+    common = gcd(*channels)
+    divisors = [number for number in range(1, common + 1) if common % number == 0]
+    if len(divisors) > MAX_LISTED_DIVISORS:
+        place = bisect(divisors, groups)
+        divisors = divisors[max(0, place - 2) : place + 2]
+        return f"write a divisor of {both(sorted(set(channels)))}, such as {either(divisors)}"
+    return f"write a divisor of {both(sorted(set(channels)))}: {either(divisors)}"

@@ -46,7 +46,7 @@ class Linear(Layer, kind="linear"):
 
     ranks: ClassVar = (1, 2)
 
-    out_features: Channels = parameter("features that the layer gives")
+    out_features: Channels = parameter("features that the layer gives, such as 10")
     bias: Flag = parameter("learn a number to add to each output feature", default=True)
 
     def output_shape(self, in_shape: Shape) -> Shape:

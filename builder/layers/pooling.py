@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from builder.fields import Flag, Integer, OptionalSize, OrNull, Padding, PartialSize, Size, parameter
+from builder.fields import Flag, Integer, OptionalSize, OrNull, Padding, PartialSize, Size, pair_text, parameter
 from builder.geometry import AdaptiveWindow, Window
 from builder.kinds import Misfit
 from builder.layers.base import Layer, Shape
@@ -21,18 +21,18 @@ class Pooling(Layer):
     ranks: ClassVar = (3,)
     slides: ClassVar = True
 
-    kernel_size: Size = parameter("height and width of the window")
+    kernel_size: Size = parameter("height and width of the window, such as 2")
     stride: OptionalSize = parameter("step from one window to the next", default=None, default_text="kernel_size")
     padding: Padding = parameter("rows and columns added on each side, at most half the kernel", default=0)
     ceil_mode: Flag = parameter("round the output size up, so that the last rows and columns count", default=False)
 
     def rules(self) -> Iterator[Misfit]:
-        halves = [size // 2 for size in self.kernel_size]
-        if any(padding > half for padding, half in zip(self.padding, halves, strict=True)):
+        half = (self.kernel_size[0] // 2, self.kernel_size[1] // 2)
+        if any(padding > limit for padding, limit in zip(self.padding, half, strict=True)):
             yield Misfit(
                 "padding-too-large",
-                f"padding {list(self.padding)} is more than half of kernel_size {list(self.kernel_size)}",
-                f"write a padding up to {halves[0] if halves[0] == halves[1] else halves}",
+                f"padding {pair_text(self.padding)} is more than half of kernel_size {pair_text(self.kernel_size)}",
+                f"write a padding up to {pair_text(half)}",
                 "padding",
             )
 
@@ -103,7 +103,7 @@ class AdaptivePooling(Layer):
     ranks: ClassVar = (3,)
     slides: ClassVar = True
 
-    output_size: PartialSize = parameter("height and width of the output; null keeps that of the input")
+    output_size: PartialSize = parameter("height and width of the output, such as 1; null keeps that of the input")
 
     def window(self, in_shape: Shape) -> tuple[AdaptiveWindow, AdaptiveWindow]:
         height, width = self.output_size

@@ -23,11 +23,11 @@ DEVICE = Text(
 class Recipe(Kind):
     """How the network is trained and tested; `check` and `show` do without."""
 
-    dataset: Annotated[Dataset, OneOf(Dataset)] = parameter("the images to train and test on")
-    epochs: Annotated[int, Integer(1, MAX_EPOCHS)] = parameter("passes over the training images")
-    batch_size: Annotated[int, Integer(1, MAX_BATCH_SIZE)] = parameter("images per step")
-    loss: Annotated[Loss, OneOf(Loss)] = parameter("what training makes small")
-    optimizer: Annotated[Optimizer, OneOf(Optimizer)] = parameter("how a step follows from a gradient")
+    dataset: Annotated[Dataset, OneOf(Dataset)] = parameter("the images to train and test on, such as mnist")
+    epochs: Annotated[int, Integer(1, MAX_EPOCHS)] = parameter("passes over the training images, such as 3")
+    batch_size: Annotated[int, Integer(1, MAX_BATCH_SIZE)] = parameter("images per step, such as 64")
+    loss: Annotated[Loss, OneOf(Loss)] = parameter("what training makes small, such as cross_entropy")
+    optimizer: Annotated[Optimizer, OneOf(Optimizer)] = parameter("how a step follows from a gradient, such as adam")
     scheduler: Annotated[Scheduler | None, OrNull(OneOf(Scheduler))] = parameter(
         "how the learning rate changes during the run", default=None, default_text="it stays as it is"
     )

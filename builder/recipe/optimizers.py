@@ -42,9 +42,11 @@ class SGD(Optimizer, kind="sgd"):
 
     def rules(self) -> Iterator[Misfit]:
         yield from super().rules()
-        if self.nesterov and (self.momentum == 0 or self.dampening != 0):
-            message = "`nesterov` needs a momentum above 0 and a dampening of 0"
-            yield Misfit("nesterov", message, "write `momentum: 0.9`, and no dampening", "nesterov")
+        if self.nesterov and self.momentum == 0:
+            yield Misfit("nesterov", "`nesterov` needs a momentum above 0", "write `momentum: 0.9`", "nesterov")
+        if self.nesterov and self.dampening != 0:
+            message = f"`nesterov` needs a dampening of 0, and it is {self.dampening:g}"
+            yield Misfit("nesterov", message, "remove it", "dampening")
 
     def optimizer(self, parameters: "Iterable[nn.Parameter]") -> "TorchOptimizer":
         from torch import optim

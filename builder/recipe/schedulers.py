@@ -32,7 +32,7 @@ class Scheduler(Kind, family="scheduler"):
 class OneCycle(Scheduler, kind="one_cycle"):
     """Up to max_lr and down to almost nothing, over the whole run (Smith & Topin 2018, arXiv:1708.07120)."""
 
-    max_lr: Positive = parameter("the highest learning rate; the optimizer's own is not used")
+    max_lr: Positive = parameter("the highest learning rate, such as 0.01; the optimizer's own is not used")
     pct_start: Probability = parameter("share of the run that climbs", default=0.3)
     anneal_strategy: Annotated[str, Choice(("cos", "linear"))] = parameter("shape of the way", default="cos")
     cycle_momentum: Flag = parameter("move momentum (or the first beta) against the learning rate", default=True)
@@ -45,7 +45,7 @@ class OneCycle(Scheduler, kind="one_cycle"):
     def check_run(self, optimizer: "Optimizer", total_steps: int) -> Misfit | None:
         if self.cycle_momentum and not optimizer.has_momentum:
             message = f"`one_cycle` cycles the momentum, and {optimizer.kind} has none"
-            return Misfit("no-momentum", message, "write `cycle_momentum: false`", "cycle_momentum")
+            return Misfit("no-momentum", message, "add `cycle_momentum: false`", "cycle_momentum")
         if isclose(self.pct_start * total_steps, 1):
             message = f"`pct_start` (={self.pct_start}) of {total_steps} steps is a single step, too short to climb"
             return Misfit("climb-of-one-step", message, "write another `pct_start`", "pct_start")
@@ -87,7 +87,7 @@ class Step(Scheduler, kind="step"):
 
     per_epoch: ClassVar = True
 
-    step_size: Count = parameter("epochs between two changes")
+    step_size: Count = parameter("epochs between two changes, such as 1")
     gamma: Annotated[float, Number(above=0)] = parameter("factor on the learning rate", default=0.1)
 
     def scheduler(self, optimizer: "TorchOptimizer", total_steps: int) -> "LRScheduler":

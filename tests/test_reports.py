@@ -1,0 +1,188 @@
+"""Every message, pinned: each spec in `specs/invalid` has beside it exactly what `check` prints about it.
+
+`UPDATE_GOLDEN=1 python -m pytest tests/test_reports.py` writes the reports anew; read the diff as a user would.
+"""
+
+import ast
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from builder import SpecError, build_model, load_spec, make_plan
+from builder.__main__ import main
+from builder.kinds import Kind, OneOf, chosen, parameters
+from builder.layers import LAYERS
+from builder.problems import Source
+from builder.recipe import Dataset, Loss, Optimizer, Recipe, Scheduler
+from builder.schema import net_schema
+from builder.source import parse
+from builder.validation import plain_values
+
+ROOT = Path(__file__).parent.parent
+INVALID = ROOT / "tests" / "specs" / "invalid"
+VALID = ROOT / "tests" / "specs" / "valid"
+FORMATTED = ("fields/misspelt_required_keys", "fields/hostile_names", "rules/dropout_of_everything", "text/not_utf8")
+
+# Codes that no small file can show to `check`, and the module that tests them.
+ELSEWHERE = {
+    "file-too-large": "test_source",
+    "too-many-values": "test_source",
+    "no-training": "test_cli",
+    "wrong-path": "test_overrides",
+}
+# Calls whose first argument is a code.
+MAKERS = {"Problem", "Misfit", "Fault", "SyntaxFault", "_problem", "_report", "_refuse"}
+
+
+def specs_below(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.yaml"))
+
+
+def called(path: Path) -> str:
+    return str(path.relative_to(path.parents[1]).with_suffix(""))
+
+
+@pytest.fixture(autouse=True)
+def _in_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports name files as they were given: from here, they read the same on every machine."""
+    monkeypatch.chdir(ROOT)
+
+
+def checked(path: Path, capsys: pytest.CaptureFixture[str], *options: str) -> tuple[int, str]:
+    status = main(["check", str(path.relative_to(ROOT)), *options])
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    return status, printed.out
+
+
+def compare(found: str, golden: Path) -> None:
+    if os.environ.get("UPDATE_GOLDEN"):
+        golden.write_text(found, encoding="utf-8")
+    assert found == golden.read_text(encoding="utf-8"), f"if this is better: UPDATE_GOLDEN=1, and read {golden}"
+
+
+@pytest.mark.parametrize("path", specs_below(INVALID), ids=called)
+def test_the_report_of_an_invalid_spec_is_the_one_beside_it(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, report = checked(path, capsys)
+    assert status == (1 if "error[" in report else 0)
+    assert "no problems" not in report
+    compare(report, path.with_suffix(".txt"))
+
+
+def test_every_report_belongs_to_a_spec() -> None:
+    assert [path for path in INVALID.rglob("*.txt") if not path.with_suffix(".yaml").exists()] == []
+
+
+@pytest.mark.parametrize("name", FORMATTED)
+@pytest.mark.parametrize("format_name", ["concise", "json"])
+def test_the_other_formats_print_what_is_kept_in_golden(
+    name: str, format_name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = INVALID / f"{name}.yaml"
+    _, report = checked(path, capsys, "--format", format_name)
+    compare(report, ROOT / "tests" / "golden" / f"{path.stem}.{format_name}")
+
+
+def codes(tree: ast.AST) -> Iterator[str]:
+    """The codes of the problems that a module can report, as its calls and defaults write them."""
+    for node in ast.walk(tree):
+        written: list[ast.expr | None] = []
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            written = [*node.args[:1], *(keyword.value for keyword in node.keywords if keyword.arg == "code")]
+            written = written if name in MAKERS else []
+        elif isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "code":
+            written = [node.value]
+        yield from (str(code.value) for code in written if isinstance(code, ast.Constant))
+
+
+def test_every_code_of_the_sources_is_in_a_report() -> None:
+    modules = [path for path in (ROOT / "builder").rglob("*.py") if "training" not in path.parts]
+    # A SyntaxFault begins with its message.
+    written = {code for path in modules for code in codes(ast.parse(path.read_text(encoding="utf-8")))}
+    in_sources = {code for code in written if code.replace("-", "").isalnum() and code.islower()}
+    reports = "".join(path.read_text(encoding="utf-8") for path in INVALID.rglob("*.txt"))
+    assert {"kernel-too-large", "yaml-syntax", "tag", "not-finite"} <= in_sources  # that is, they are found
+    assert {code for code in in_sources if f"[{code}]: " not in reports} == set(ELSEWHERE)
+    for code, module in ELSEWHERE.items():
+        assert re.search(rf'["\[]{code}["\]]', (ROOT / "tests" / f"{module}.py").read_text(encoding="utf-8")), code
+
+
+# --- valid specs ---
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+@pytest.mark.parametrize("path", specs_below(VALID), ids=called)
+def test_a_valid_spec_has_no_problem_and_builds(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert checked(path, capsys, "--strict") == (0, "no problems in 1 spec\n")
+    plan = make_plan(load_spec(path))
+    with torch.device("meta"):
+        model = build_model(plan).eval()
+        assert tuple(model(torch.empty(2, *plan.spec.input)).shape) == (2, *plan.output)
+    assert [name for name, _ in model.named_children()] == [row.name for row in plan.rows]
+
+
+def test_valid_specs_hold_every_kind_every_parameter_and_every_root_key() -> None:
+    data = [
+        plain_values(parse(Source(str(path), path.read_bytes().decode("utf-8-sig")))) for path in specs_below(VALID)
+    ]
+    recipes = [spec["training"] for spec in data if "training" in spec]
+    assert {key for spec in data for key in spec} == set(net_schema()["properties"])
+    assert {key for recipe in recipes for key in recipe} == {field.name for field in parameters(Recipe)}
+    chosen_kinds = [choice for spec in data for choice in spec["layers"]]
+    chosen_kinds += [
+        recipe[field.name]
+        for recipe in recipes
+        for field in parameters(Recipe)
+        if isinstance(getattr(field.type, "other", field.type), OneOf) and recipe.get(field.name) is not None
+    ]
+    written: dict[str, set[str]] = {}
+    for kind, arguments in map(chosen, chosen_kinds):
+        written.setdefault(kind, set()).update(arguments)
+    every: dict[str, type[Kind]] = {**LAYERS, **Dataset.table, **Loss.table, **Optimizer.table, **Scheduler.table}
+    for kind, cls in every.items():
+        assert {field.name for field in parameters(cls)} <= written[kind], kind
+
+
+# --- many mistakes ---
+
+
+def test_a_thousand_mistakes_print_the_first_twenty_and_the_count(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "many.yaml"
+    path.write_text("input: [1, 28, 28]\nlayers:\n" + "  - relu: {kernal: 3}\n" * 1000, encoding="utf-8")
+    for format_name in ("full", "concise"):
+        assert main(["check", str(path), "--format", format_name]) == 1
+        report = capsys.readouterr().out
+        assert report.count("unknown key") == 20
+        assert f"... and 980 more problems in {path}\n" in report
+        assert report.endswith("1,000 errors, 0 warnings in 1 spec\n")
+    assert main(["check", str(path), "--format", "json"]) == 1
+    assert capsys.readouterr().out.count("unknown key") == 1000
+
+
+def test_problems_of_one_file_leave_room_for_those_of_the_next(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b"):
+        text = "input: [1, 28, 28]\nlayers:\n" + "  - relux\n" * 21
+        (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
+    assert main(["check", str(tmp_path)]) == 1
+    report = capsys.readouterr().out
+    assert report.count("unknown kind") == 40
+    assert report.count("... and 1 more problem in ") == 2
+
+
+def test_a_misspelt_word_of_any_length_is_compared_quickly(tmp_path: Path) -> None:
+    path = tmp_path / "long.yaml"
+    word = "out_channels" * 1000
+    path.write_text(f"input: [1, 28, 28]\nlayers:\n  - conv2d: {{{word[:1000]}: 1}}\n  - {word}\n", encoding="utf-8")
+    with pytest.raises(SpecError) as caught:
+        load_spec(path)
+    assert [problem.code for problem in caught.value.problems] == ["missing-key", "unknown-key", "unknown-kind"]
+    assert all(len(problem.sentence) < 600 for problem in caught.value.problems)
