@@ -13,8 +13,8 @@ ROOT = Path(__file__).parent.parent
 DOORS = {"runner", "builder", "builder.__main__"}
 FLOORS = (
     *("version", "limits", "exits", "problems", "geometry", "fields", "kinds", "table", "layers", "recipe", "schema"),
-    *("source", "expressions", "paths", "overrides", "wording", "validation", "spec", "plan", "formats", "requirements"),
-    *("mnist_sample", "modules", "model", "training", "report"),
+    *("source", "expressions", "paths", "overrides", "wording", "validation", "spec", "plan", "formats"),
+    *("requirements", "mnist_sample", "modules", "model", "training", "report"),
 )
 FIRST_TORCH_FLOOR = FLOORS.index("modules")
 TORCH = {"torch", "torchvision", "tqdm", "numpy"}
