@@ -229,7 +229,8 @@ def printable(text: str) -> str:
 
 
 def _is_harmless(char: str) -> bool:
-    return unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+    # A space that isn't the plain one would be an invisible mistake.
+    return char == " " or unicodedata.category(char) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs")
 
 
 def _escape(char: str) -> str:

@@ -284,3 +284,9 @@ def test_a_recipe_written_out_reads_the_same() -> None:
     first = recipe(scheduler={"step": {"step_size": 3}}, dataset={"mnist": {"fallback": "mnist_sample"}}, seed=3)
     assert Recipe.read(first.written()) == first
     assert Recipe.read(replace(first, scheduler=None).written()).scheduler is None
+
+
+def test_a_climb_that_torch_can_divide_by_is_accepted() -> None:
+    """1/49 of 49 steps is not 1 in floating point, and torch runs."""
+    schedule = Scheduler.table["one_cycle"](max_lr=0.1, pct_start=1 / 49)
+    assert schedule.check_run(Optimizer.table["sgd"](), 49) is None

@@ -1,17 +1,15 @@
 """Training for real, on the embedded sample: what a run prints, writes, and returns."""
 
 import json
-import os
-import pty
 import signal
 import subprocess
 import sys
-import termios
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
+from commands import run_in_terminal
 
 import runner
 from builder import build_model, load_spec, make_plan
@@ -273,21 +271,7 @@ def test_three_lines_of_python_give_spec_plan_and_model(quick: Path) -> None:
 
 
 def test_a_terminal_shows_a_bar_and_a_line_per_epoch(quick: Path) -> None:
-    parent, child = pty.openpty()
-    termios.tcsetwinsize(child, (40, 100))
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "runner.py"), str(quick)], stdin=child, stdout=child, stderr=child
-    )
-    os.close(child)
-    output = b""
-    try:
-        while chunk := os.read(parent, 65536):
-            output += chunk
-    except OSError:  # Linux's way to say that the other end of a terminal is closed
-        pass
-    os.close(parent)
-    assert process.wait() == 0
-    text = output.decode()
+    text = run_in_terminal([sys.executable, "runner.py", str(quick), "--runs", str(quick.with_name("runs"))], width=100)
     assert "\repoch 1/2:" in text
     assert "images/s" in text
     assert "yamlnet: epoch 2/2: train loss" in text

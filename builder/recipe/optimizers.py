@@ -63,14 +63,20 @@ class SGD(Optimizer, kind="sgd"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Adam(Optimizer, kind="adam"):
-    """Steps scaled by running means of the gradient and of its square (Kingma & Ba 2015, arXiv:1412.6980)."""
+class AdamFamily(Optimizer):
+    """What Adam and AdamW share."""
 
     betas: Betas = parameter("shares of the running means that a step keeps", default=(0.9, 0.999))
     eps: NonNegative = parameter("added to the divisor", default=1e-8)
     weight_decay: NonNegative = parameter("pulls weights to zero by this factor, through the gradient", default=0.0)
     amsgrad: Flag = parameter("divide by the largest running mean so far", default=False)
     maximize: Flag = parameter(MAXIMIZE, default=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adam(AdamFamily, kind="adam"):
+    """Steps scaled by running means of the gradient and of its square (Kingma & Ba 2015, arXiv:1412.6980)."""
+
     decoupled_weight_decay: Flag = parameter("decay as adamw does, past the gradient", default=False)
 
     def optimizer(self, parameters: "Iterable[nn.Parameter]") -> "TorchOptimizer":
@@ -89,14 +95,10 @@ class Adam(Optimizer, kind="adam"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdamW(Optimizer, kind="adamw"):
+class AdamW(AdamFamily, kind="adamw"):
     """Adam with weight decay apart from the gradient (Loshchilov & Hutter 2019, arXiv:1711.05101)."""
 
-    betas: Betas = parameter("shares of the running means that a step keeps", default=(0.9, 0.999))
-    eps: NonNegative = parameter("added to the divisor", default=1e-8)
     weight_decay: NonNegative = parameter("pulls weights to zero by lr times this factor", default=0.01)
-    amsgrad: Flag = parameter("divide by the largest running mean so far", default=False)
-    maximize: Flag = parameter(MAXIMIZE, default=False)
 
     def optimizer(self, parameters: "Iterable[nn.Parameter]") -> "TorchOptimizer":
         from torch import optim

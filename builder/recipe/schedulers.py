@@ -1,7 +1,6 @@
 """Learning-rate schedules. Their length is that of the run: it is computed, never written."""
 
 from dataclasses import dataclass
-from math import isclose
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from builder.fields import Choice, Count, Decay, Flag, NonNegative, Number, Positive, Probability, parameter
@@ -46,7 +45,7 @@ class OneCycle(Scheduler, kind="one_cycle"):
         if self.cycle_momentum and not optimizer.has_momentum:
             message = f"`one_cycle` cycles the momentum, and {optimizer.kind} has none"
             return Misfit("no-momentum", message, "add `cycle_momentum: false`", "cycle_momentum")
-        if isclose(self.pct_start * total_steps, 1):
+        if self.pct_start * total_steps == 1:
             message = f"`pct_start` (={self.pct_start}) of {total_steps} steps is a single step, too short to climb"
             return Misfit("climb-of-one-step", message, "write another `pct_start`", "pct_start")
         return None

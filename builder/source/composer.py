@@ -165,9 +165,7 @@ class Composer:
         place = self._span(event.start_mark, event.end_mark)
         self._aliases += 1
         if self._aliases > MAX_ALIASES:
-            self._refuse(
-                "too-many-aliases", f"spec has more than {MAX_ALIASES} aliases", place, "use a block, or `repeat`"
-            )
+            self._refuse("too-many-aliases", f"spec has more than {MAX_ALIASES} aliases", place, "write the values out")
         target = self._anchors.get(event.anchor)
         if target is None or target.node is None:
             self._dangling(event.anchor, target, place)
@@ -176,7 +174,7 @@ class Composer:
         self._aliased_nodes += target.size
         if self._aliased_nodes > MAX_ALIASED_NODES:
             message = f"aliases repeat more than {MAX_ALIASED_NODES:,} values"
-            self._refuse("too-many-aliases", message, place, "use a block, or `repeat`")
+            self._refuse("too-many-aliases", message, place, "write the values out")
         if len(self._stack) + target.height > MAX_DEPTH:
             self._too_deep(place)
         self._add(target.node, place, None, target.size, target.height)
@@ -226,9 +224,7 @@ class Composer:
             return None
         key = node.value
         if key == "<<" and not node.quoted:
-            self._report(
-                "merge-key", "merge key `<<` is not allowed", place, "write the keys here, or share them as a block"
-            )
+            self._report("merge-key", "merge key `<<` is not allowed", place, "write the keys here")
             return None
         if first := top.entries.get(key):
             self._duplicate(key, first.key_place.line, place)
@@ -265,7 +261,7 @@ class Composer:
             line = self._anchors[event.anchor].place.line
             place = self._place(first, first + 1 + len(event.anchor))
             message = f"anchor {show(f'&{event.anchor}')} is set on line {line} and again on line {place.line}"
-            self._report("duplicate-anchor", message, place, "give the two different names")
+            self._report("duplicate-anchor", message, place, "give each its own name")
 
     def _check_directives(self) -> None:
         if odd := _ODD_DIRECTIVE.match(self.source.text):
@@ -347,7 +343,7 @@ class Composer:
         self._report(fault.code, fault.message, self._place(fault.first, fault.last), fault.hint)
 
     def _too_deep(self, place: Place) -> NoReturn:
-        hint = "name the inner layers as a block in `blocks`"
+        hint = "nest the values less deeply"
         self._refuse("too-deep", f"spec is nested deeper than {MAX_DEPTH} levels", place, hint)
 
     def _give_up(self, words: str, at: int, since: int = -1) -> None:
