@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from builder import Spec, __version__, load_spec, make_plan
 from builder.exits import Status, Stop, guard, reported, say
+from builder.lints import remarks
 from builder.plan import Plan, Row, plan_table
 from builder.problems import SpecError
 from builder.recipe import is_device
@@ -51,7 +52,9 @@ def run(words: Sequence[str]) -> int:
     status = Status.DONE
     for path in options.specs:
         try:
-            results.append(run_spec(path, options))
+            result = run_spec(path, options)
+            results.append(result)
+            result.plan.spec.budget.check_accuracy(result.plan.name, result.test.accuracy)
         except Stop as stop:
             failure = reported(stop)
             status = status or failure
@@ -103,7 +106,7 @@ def run_spec(path: str, options: Options) -> "RunResult":
 
 
 def show_plan(spec: Spec, quiet: bool) -> Plan:
-    """Make the plan and print its table, down to the failing layer if one fails."""
+    """Make the plan; print its table, down to the failing layer if one fails, and its warnings."""
     rows: Sequence[Row] = ()
     try:
         plan = make_plan(spec)
@@ -114,6 +117,10 @@ def show_plan(spec: Spec, quiet: bool) -> Plan:
     finally:
         if rows and not quiet:
             plan_table(spec, rows).print(sys.stdout)
+    warnings = remarks(plan)
+    if warnings and not quiet:
+        sys.stdout.flush()
+        reported(SpecError(warnings))
     return plan
 
 

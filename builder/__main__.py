@@ -1,8 +1,10 @@
-"""python -m builder check | show | schema: everything that needs no torch.
+"""python -m builder check | show | new | schema | reference: everything that needs no torch.
 
   python -m builder check PATH...    every problem of every spec below the paths
   python -m builder show SPEC        the table: sizes, receptive fields, parameters, MACs
+  python -m builder new NAME         a spec to start from, with comments, in NAME.yaml
   python -m builder schema           the JSON Schema of a spec, for editors
+  python -m builder reference        what may be written in a spec, key by key
 
 As the command `yamlnet`, it also takes `yamlnet run SPEC...`, which is runner.py.
 """
@@ -10,16 +12,19 @@ As the command `yamlnet`, it also takes `yamlnet run SPEC...`, which is runner.p
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
+from typing import Any
 
 from builder import Spec, __version__, load_spec, make_plan
-from builder.exits import Status, UsageError, guard, reported
-from builder.formats import FORMATS, FileReport, Report
+from builder.checking import check, fix
+from builder.codes import CODES
+from builder.editor import schema_text
+from builder.exits import Status, guard, reported, say
+from builder.formats import FORMATS
+from builder.lints import page, remarks
 from builder.plan import Row, plan_json, plan_table
-from builder.problems import Problem, SpecError, errors, printable
-from builder.schema import schema_text
-from builder.source import find_specs
+from builder.problems import Problem, SpecError, did_you_mean, printable
+from builder.starter import new_spec, schema_advice
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,9 +40,18 @@ def _command(words: Sequence[str]) -> int:
         return run(words[1:])
     options = _parser().parse_args(words)
     if options.command == "check":
-        return check(options.paths, options.format, options.strict)
+        if options.fix:
+            fix(options.paths, options.format)
+        return check(options.paths, options.format, options.strict, options.jobs, options.advice)
     if options.command == "show":
         return show(options.spec, options.json)
+    if options.command == "new":
+        return new(options.name)
+    if options.command == "reference":
+        from builder.reference import reference_text  # read for this command alone: the others start faster
+
+        sys.stdout.write(reference_text())
+        return Status.DONE
     sys.stdout.write(schema_text())
     return Status.DONE
 
@@ -47,66 +61,59 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"yamlnet {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     checking = commands.add_parser("check", help="every problem of every spec below the paths")
-    checking.add_argument("paths", nargs="+", metavar="PATH", help="a spec, or a directory of specs")
-    checking.add_argument("--format", choices=list(FORMATS), default="full", help="how to print (default: full)")
+    checking.add_argument(
+        "paths", nargs="+", metavar="PATH", help="a spec, a directory of specs, or - (standard input)"
+    )
+    checking.add_argument(
+        "--format", choices=list(FORMATS), help="how to print (default: full; inside GitHub Actions, annotations too)"
+    )
+    checking.add_argument(
+        "--fix", action="store_true", help="rewrite what is beyond doubt first (a typo, a quoted number), show the diff"
+    )
     checking.add_argument("--strict", action="store_true", help="exit with 1 for warnings too")
+    checking.add_argument("--advice", action="store_true", help="show advice on the design too; it is never counted")
+    checking.add_argument("--explain", action=_Explain, metavar="CODE", help="what a code means, and why; `all` lints")
+    checking.add_argument("--jobs", type=_jobs, metavar="N", help="processes (default: one per core for many specs)")
     showing = commands.add_parser("show", help="the table: sizes, receptive fields, parameters, MACs")
     showing.add_argument("spec", metavar="SPEC")
     showing.add_argument("--json", action="store_true", help="print one JSON document instead of the table")
+    starting = commands.add_parser("new", help="write a spec to start from, with comments")
+    starting.add_argument("name", metavar="NAME", help="of the spec: the file is NAME.yaml")
     commands.add_parser("schema", help="the JSON Schema of a spec, for editors")
+    commands.add_parser("reference", help="what may be written in a spec, key by key, in Markdown")
     commands.add_parser("run", help="train and test, as runner.py does", add_help=False)
     return parser
 
 
-def check(paths: Sequence[str], format_name: str, strict: bool) -> int:
-    """Print every problem of every spec below the paths; the first status that isn't 0 counts."""
-    reports: list[FileReport] = []
-    status = Status.DONE
-    for file in _specs_below(paths):
-        try:
-            if isinstance(file, UsageError):
-                raise file
-            report = FileReport(str(file), _problems(file))
-        except UsageError as error:
-            failure = reported(error)
-            status = status or failure
-            continue
-        reports.append(report)
-        if errors(report.problems) or (strict and report.problems):
-            status = status or Status.SPEC
-    if reports or format_name == "json":
-        print("\n".join(FORMATS[format_name](Report(reports))))
-    return status
+class _Explain(argparse.Action):
+    """Prints the page of a code, and ends."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *given: Any) -> None:
+        _, code, _ = given
+        text = page(code)
+        if not text:
+            parser.error(
+                f"unknown code {printable(code)!r}; {did_you_mean(code, CODES) or 'a report has it in brackets'}"
+            )
+        sys.stdout.write(text)
+        parser.exit()
 
 
-def _specs_below(paths: Iterable[str]) -> Iterator[Path | UsageError]:
-    """The specs in the order of the paths; in place of those that can't be listed, why not."""
-    for path in paths:
-        try:
-            specs = find_specs(Path(path))
-        except UsageError as error:
-            yield error
-            continue
-        yield from specs
-        if not specs:
-            yield UsageError(f"there is no spec below `{printable(path)}` (a file that ends with .yaml or .yml)")
-
-
-def _problems(file: Path) -> Sequence[Problem]:
-    try:
-        return make_plan(load_spec(file)).problems
-    except SpecError as error:
-        return error.problems
+def _jobs(word: str) -> int:
+    if not word.isdecimal() or int(word) == 0:
+        raise argparse.ArgumentTypeError(f"{word!r} is not a number of processes, from 1")
+    return int(word)
 
 
 def show(path: str, as_json: bool) -> int:
     """Print the table of a spec, down to the failing layer if one fails."""
     spec: Spec | None = None
     rows: Sequence[Row] = ()
+    problems: Sequence[Problem] = ()
     try:
         spec = load_spec(path)
         plan = make_plan(spec)
-        rows, problems, status = plan.rows, plan.problems, Status.DONE
+        rows, problems, status = plan.rows, remarks(plan), Status.DONE
     except SpecError as error:
         rows, problems, status = error.rows, error.problems, Status.SPEC
     if as_json:
@@ -118,6 +125,15 @@ def show(path: str, as_json: bool) -> int:
         sys.stdout.flush()
         reported(SpecError(problems))
     return status
+
+
+def new(name: str) -> int:
+    """Write a spec to start from, and say what to do with it."""
+    path = new_spec(name)
+    print(f"wrote {printable(str(path))}: python -m builder show {printable(str(path))}")
+    if advice := schema_advice(path.parent):
+        say(advice)
+    return Status.DONE
 
 
 if __name__ == "__main__":

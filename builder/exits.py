@@ -73,13 +73,33 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM, raised where the program stands, as Python does for SIGINT."""
 
 
-def _raise_terminated(number: int, frame: FrameType | None) -> None:
-    raise Terminated
+# The last signal that asked this process to end. What it raises can get lost: Python drops an exception that comes
+# while a finaliser runs, and libraries may drop one in a callback.
+_asked_by: list[int] = []
+
+
+def _raise_asked(number: int, frame: FrameType | None) -> None:
+    _asked_by[:] = [number]
+    stop_if_asked()
+
+
+def stop_if_asked() -> None:
+    """Raise what a signal asked for, if that was lost; a long loop calls this at each step."""
+    if _asked_by:
+        raise Terminated if _asked_by[0] == signal.SIGTERM else KeyboardInterrupt
+
+
+def _listen() -> None:
+    """Let both signals be raised where the program stands; one that the parent process ignores stays ignored."""
+    _asked_by.clear()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _raise_asked)
 
 
 def guard(command: Callable[[], int]) -> int:
     """Run `command` and return its exit status, whatever happens in it."""
-    signal.signal(signal.SIGTERM, _raise_terminated)
+    _listen()
     # A stream that was closed before the start (`>&-`) is None.
     sys.stdout = sys.stdout or _open_nowhere()
     sys.stderr = sys.stderr or _open_nowhere()
@@ -111,6 +131,8 @@ def guard(command: Callable[[], int]) -> int:
         what = f"{type(bug).__name__}: {bug}".splitlines()[0][:MAX_SHOWN_BUG].encode("unicode_escape").decode()
         say(f"this is a bug of yamlnet ({what}); please report it at {ISSUES} (YAMLNET_DEBUG=1 shows where)")
         return Status.BUG
+    finally:
+        _asked_by.clear()
 
 
 def _open_nowhere() -> IO[str]:

@@ -21,6 +21,9 @@ Pair = tuple[int, int]
 # The very end of a text: Python's `$` alone lets a final newline pass. ECMAScript reads it the same.
 END = r"$(?!\n)"
 
+# A scalar that begins so is computed, `$name` or `$(expression)`, and may stand where its value may.
+COMPUTED = r"^\$"
+
 
 class FieldType:
     """How one parameter is written. `canonical` turns what the schema accepted into the one form that code sees."""
@@ -100,29 +103,32 @@ class Text(FieldType):
 
 
 @dataclass(frozen=True)
-class PairOf(FieldType):
-    """One value for both axes, or a pair `[height, width]`; canonically always the pair."""
+class EachOf(FieldType):
+    """One value for all of `names`, or a list with one for each; canonically always a tuple of all."""
 
-    item: Integer
-    names: tuple[str, str] = ("height", "width")
-    nullable: bool = False  # each half of the pair may be null
+    item: Integer | Number
+    names: tuple[str, ...] = ("height", "width")
+    nullable: bool = False  # each value of the list may be null
 
     def schema(self) -> Schema:
         one = self.item.schema()
+        if len(self.names) == 1:
+            return one
         null = ["null"] if self.nullable else []
-        half = one | {"type": ["integer", *null]} if null else one
+        each = one | {"type": [*schema_types(one), *null]} if null else one
         return one | {
-            "type": ["integer", "array", *null],
+            "type": [*schema_types(one), "array", *null],
             # Array keywords beside `integer` would make an editor insert a list.
             "if": {"type": "array"},
-            "then": {"items": half, "minItems": 2, "maxItems": 2},
+            "then": {"items": each, "minItems": len(self.names), "maxItems": len(self.names)},
         }
 
     def canonical(self, value: Any) -> Any:
-        return tuple(value) if isinstance(value, list | tuple) else (value, value)
+        values = value if isinstance(value, list | tuple) else (value,) * len(self.names)
+        return tuple(None if item is None else self.item.canonical(item) for item in values)
 
     def written(self, value: Any) -> Any:
-        return value[0] if value[0] == value[1] else list(value)
+        return value[0] if len(set(value)) == 1 else list(value)
 
 
 @dataclass(frozen=True)
@@ -136,7 +142,7 @@ class WordOr(FieldType):
         fragment = self.other.schema()
         # A pattern and not an enum, which would have to list every number.
         pattern = f"^({'|'.join(self.words)}){END}"
-        return fragment | {"type": [*_types(fragment), "string"], "pattern": pattern}
+        return fragment | {"type": [*schema_types(fragment), "string"], "pattern": pattern}
 
     def canonical(self, value: Any) -> Any:
         return value if isinstance(value, str) else self.other.canonical(value)
@@ -154,7 +160,7 @@ class OrNull(FieldType):
     def schema(self) -> Schema:
         fragment = self.other.schema()
         words = {"enum": [*fragment["enum"], None]} if "enum" in fragment else {}
-        return fragment | {"type": [*_types(fragment), "null"]} | words
+        return fragment | {"type": [*schema_types(fragment), "null"]} | words
 
     def canonical(self, value: Any) -> Any:
         return None if value is None else self.other.canonical(value)
@@ -199,9 +205,32 @@ class PerChannel(FieldType):
         return value[0] if len(value) == 1 else list(value)
 
 
-def _types(fragment: Schema) -> list[str]:
-    kinds = fragment["type"]
+def schema_types(fragment: Schema) -> list[str]:
+    """What the values may be, as JSON Schema names it."""
+    kinds = fragment.get("type", [])
     return list(kinds) if isinstance(kinds, list) else [kinds]
+
+
+def or_computed(fragment: Schema) -> Schema:
+    """The same values, or a computed one in their place. Texts of free form and choices of a kind stay literal."""
+    kinds = schema_types(fragment)
+    if "object" in kinds or (kinds == ["string"] and "enum" not in fragment):
+        return fragment
+    if "enum" in fragment:
+        others = {key: value for key, value in fragment.items() if key != "enum"}
+        return others | {"if": {"pattern": COMPUTED}, "else": {"enum": fragment["enum"]}}
+    if "string" in kinds:  # words beside other values: see `WordOr`
+        return _items_or_computed(fragment) | {"pattern": rf"^(\$|{fragment['pattern'].removeprefix('^')})"}
+    message = "write a value, or a computed one: `$name` or `$(expression)`"
+    computed = {"type": [*kinds, "string"], "pattern": COMPUTED, "patternErrorMessage": message}
+    return _items_or_computed(fragment) | computed
+
+
+def _items_or_computed(fragment: Schema) -> Schema:
+    """The fragment with computed values allowed in its lists, those of `then` too."""
+    if "then" in fragment:
+        return fragment | {"then": _items_or_computed(fragment["then"])}
+    return fragment | {"items": or_computed(fragment["items"])} if "items" in fragment else fragment
 
 
 Channels = Annotated[int, Integer(1, MAX_CHANNELS)]
@@ -218,11 +247,22 @@ Betas = Annotated[tuple[float, float], ListOf(Number(minimum=0, below=1), 2, 2)]
 Means = Annotated[tuple[float, ...], PerChannel(Number())]
 Deviations = Annotated[tuple[float, ...], PerChannel(Number(above=0))]
 
-Size = Annotated[Pair, PairOf(Integer(1, MAX_SIZE))]
-OptionalSize = Annotated[Pair | None, OrNull(PairOf(Integer(1, MAX_SIZE)))]
-PartialSize = Annotated[tuple[int | None, int | None], PairOf(Integer(1, MAX_SIZE), nullable=True)]
-Padding = Annotated[Pair, PairOf(Integer(0, MAX_SIZE))]
-ConvPadding = Annotated[Pair | str, WordOr(("same", "valid"), PairOf(Integer(0, MAX_SIZE)))]
+Size = Annotated[Pair, EachOf(Integer(1, MAX_SIZE))]
+OptionalSize = Annotated[Pair | None, OrNull(EachOf(Integer(1, MAX_SIZE)))]
+PartialSize = Annotated[tuple[int | None, int | None], EachOf(Integer(1, MAX_SIZE), nullable=True)]
+Padding = Annotated[Pair, EachOf(Integer(0, MAX_SIZE))]
+ConvPadding = Annotated[Pair | str, WordOr(("same", "valid"), EachOf(Integer(0, MAX_SIZE)))]
+OptionalFactors = Annotated[tuple[float, float] | None, OrNull(EachOf(Number(1 / MAX_SIZE, MAX_SIZE)))]
+
+FOUR_SIDES = ("left", "right", "top", "bottom")  # in torch's order
+FourPaddings = Annotated[tuple[int, int, int, int], EachOf(Integer(0, MAX_SIZE), FOUR_SIDES)]
+
+# Along a row: one number, canonically a tuple of one, as a size of a map is a tuple of two.
+ALONG = ("length",)
+Length = Annotated[tuple[int], EachOf(Integer(1, MAX_SIZE), ALONG)]
+OptionalLength = Annotated[tuple[int] | None, OrNull(EachOf(Integer(1, MAX_SIZE), ALONG))]
+LengthPadding = Annotated[tuple[int], EachOf(Integer(0, MAX_SIZE), ALONG)]
+LengthConvPadding = Annotated[tuple[int] | str, WordOr(("same", "valid"), EachOf(Integer(0, MAX_SIZE), ALONG))]
 
 LAYER_NAME = Text(
     rf"^(?![0-9]+$)[A-Za-z0-9][A-Za-z0-9_]{{0,{MAX_NAME - 1}}}{END}",
@@ -233,6 +273,12 @@ SPEC_NAME = Text(
     rf"^[a-z0-9][a-z0-9_-]{{0,{MAX_NAME - 1}}}{END}",
     MAX_NAME,
     f"a spec's name is 1 to {MAX_NAME} lower-case letters, digits, `_` and `-`, and begins with a letter or a digit",
+)
+
+BLOCK_NAME = Text(
+    rf"^[A-Z][A-Za-z0-9_]{{0,{MAX_NAME - 1}}}{END}",
+    MAX_NAME,
+    f"a block's name is 1 to {MAX_NAME} letters, digits and underscores, and begins with a capital",
 )
 
 # Public attributes of `nn.Sequential`, any release from 2.10 on: torch refuses a child of such a name.

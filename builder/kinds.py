@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Self, get_args, get_origin, get_type_hints
 
-from builder.fields import FieldType, Schema, as_yaml_text
+from builder.fields import FieldType, Schema, as_yaml_text, or_computed
 from builder.problems import Severity
 
 
@@ -55,6 +55,11 @@ class Parameter:
         return f"{self.meaning} (default: {self.default_text or as_yaml_text(self.default)})"
 
     def schema(self) -> Schema:
+        """What may be written: a value, or a computed one."""
+        return or_computed(self.type.schema()) | {"description": self.description}
+
+    def value_schema(self) -> Schema:
+        """What may come out of a computed value."""
         return self.type.schema() | {"description": self.description}
 
 
@@ -155,16 +160,20 @@ def first_paragraph(cls: type) -> str:
     return " ".join((inspect.getdoc(cls) or "").split("\n\n")[0].split())
 
 
+def bare_kinds(table: Mapping[str, type[Kind]]) -> list[str]:
+    """The kinds that may be written as their word alone."""
+    return [kind for kind, cls in table.items() if not required_names(cls)]
+
+
 def choice_schema(table: Mapping[str, type[Kind]], properties: Mapping[str, Schema]) -> Schema:
-    """The schema of a place where one kind is chosen: `relu`, or `conv2d: {...}`.
+    """The schema of a place where one kind is chosen: `adam`, or `sgd: {...}`.
 
     With neither `oneOf` nor `anyOf`, which confuse editors and lose jsonschema's messages.
     """
-    bare = [kind for kind, cls in table.items() if not required_names(cls)]
     return {
         "type": ["string", "object"],
         "if": {"type": "string"},
-        "then": {"enum": bare},
+        "then": {"enum": bare_kinds(table)},
         "else": {
             "properties": dict(properties),
             "additionalProperties": False,

@@ -8,10 +8,14 @@ from dataclasses import replace
 
 from builder.kinds import OneOf, parameters
 from builder.layers import LAYERS
+from builder.layers.composites import COMPOSITES, LAYERS_LIST
 from builder.paths import Path, parse_path, path_text
 from builder.problems import COMMAND_LINE, Place, Problem, Source, SpecError, show
 from builder.recipe import Recipe
+from builder.schema import COMMON_FIELDS
 from builder.source import Entry, ListNode, MapNode, Node, Scalar, parse_value
+
+LISTS = {held.name for cls in COMPOSITES.values() for held in cls.holds}
 
 
 def apply_override(root: MapNode, argument: str) -> MapNode:
@@ -53,6 +57,10 @@ class _Override:
         return self._set_key(self._as_mapping(node, step, depth), step, depth, value)
 
     def _set_item(self, node: Node | None, step: int, depth: int, value: Node) -> Node:
+        name = list_form_at(self.path[:depth])
+        if name and isinstance(node, MapNode) and (entry := node.get(name)):
+            changed = replace(entry, value=self._set_item(entry.value, step, depth, value))
+            return MapNode(tuple(changed if old is entry else old for old in node.entries), node.place)
         if not isinstance(node, ListNode):
             raise self._error(f"`{self._where(depth)}` is no list", f"`[{step}]` is an item of a list")
         if step >= len(node.items):
@@ -76,7 +84,7 @@ class _Override:
         """The mapping to set a key in: missing ones are made, and a bare kind counts as `kind: {}`."""
         if node is None or (isinstance(node, Scalar) and node.value is None):
             return MapNode((), node.place if node else self.place)
-        kinds = _kinds_at(self.path[:depth])
+        kinds = kinds_at(self.path[:depth])
         if isinstance(node, MapNode):
             if kinds and node.entries and node.get(step) is None:
                 raise self._other_kind(node.entries[0].key, step, depth, kinds)
@@ -85,6 +93,8 @@ class _Override:
             if node.value != step:
                 raise self._other_kind(node.value, step, depth, kinds)
             return MapNode((Entry(step, node.place, MapNode((), node.place)),), node.place)
+        if isinstance(node, ListNode) and (name := list_form_at(self.path[:depth])):
+            return MapNode((Entry(name, node.place, node),), node.place)
         if isinstance(node, ListNode):
             raise self._error(f"`{self._where(depth)}` is a list", f"name one of its items: `{self._where(depth)}[0]`")
         raise self._error(f"`{self._where(depth)}` is {show(node.raw)}, and has no `{step}`", "")
@@ -94,7 +104,8 @@ class _Override:
         if step in kinds:
             hint = f"to choose another kind, set it whole: `{where}={{{step}: {{...}}}}`"
         else:
-            hint = f"write `{where}.{found}.{path_text(self.path[depth:])}`" if found in kinds else ""
+            is_known = found in kinds or is_item(self.path[:depth])
+            hint = f"write `{where}.{found}.{path_text(self.path[depth:])}`" if is_known else ""
         return self._error(f"`{where}` is {show(found)}, and has no `{step}`", hint)
 
     def _where(self, depth: int) -> str:
@@ -104,12 +115,36 @@ class _Override:
         return SpecError([Problem("wrong-path", message, self.place, hint, path_text(self.path))])
 
 
-def _kinds_at(path: Path) -> Collection[str]:
-    """The kinds to choose from at a path, if a kind is chosen there."""
-    if len(path) == 2 and path[0] == "layers":
-        return LAYERS
+def kinds_at(path: Path) -> Collection[str]:
+    """The kinds to choose from at a path, if a kind is chosen there; the blocks of a spec are not among them."""
+    if is_item(path):
+        return {**LAYERS, **COMPOSITES}
     for field in parameters(Recipe):
         choice = getattr(field.type, "other", field.type)
         if path == ("training", field.name) and isinstance(choice, OneOf):
             return choice.family.table
     return ()
+
+
+def is_item(path: Path) -> bool:
+    """Whether a path leads to where one layer stands: to an item of a list of layers, or to an argument of a call."""
+    if not path or not isinstance(path[-1], int):
+        return _is_argument(path)
+    around = path[:-1]
+    return around == ("layers",) or bool(list_form_at(around)) or around[-1] in LISTS or _is_argument(around)
+
+
+def _is_argument(path: Path) -> bool:
+    """Whether a path leads to what is given to a block, or to the default of one of its parameters: perhaps layers."""
+    if path[:1] == ("blocks",) and path[2:3] == ("parameters",):
+        return len(path) == 4
+    is_call = len(path) > 2 and is_item(path[:-2]) and isinstance(path[-2], str) and path[-2][:1].isupper()
+    return is_call and path[-1] not in COMMON_FIELDS
+
+
+def list_form_at(path: Path) -> str:
+    """The list that stands for the whole mapping, where that may be written; empty where it may not."""
+    if len(path) == 2 and path[0] == "blocks":
+        return LAYERS_LIST
+    is_composite = len(path) > 1 and path[-1] in COMPOSITES and is_item(path[:-1])
+    return COMPOSITES[str(path[-1])].list_form if is_composite else ""

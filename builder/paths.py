@@ -32,6 +32,11 @@ def parse_path(text: str) -> Path | None:
     return tuple(steps) if steps and isinstance(steps[0], str) else None
 
 
+def where(place: Place, path: Path) -> str:
+    """`on line 7`, or the way there if the command line wrote it."""
+    return f"`{path_text(path)}`" if place.source.is_override else f"on line {place.line}"
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """The node at the end of a path, and the place of the key that leads to it, if a key does."""

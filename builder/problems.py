@@ -6,7 +6,7 @@ A `Problem` is data. `formats/` and `SpecError` turn problems into text with `Pr
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, Literal
@@ -16,9 +16,11 @@ from builder.limits import MAX_SHOWN_PROBLEMS
 
 COMMAND_LINE = "command line"
 MAX_SHOWN_VALUE = 60  # characters of a value inside a message
+CERTAIN_LIKENESS = 0.75  # of a misspelt word to the only one that it may stand for
 MAX_SHOWN_LINE = 160  # characters of a line inside a code frame
+MAX_SHOWN_USES = 6  # calls below a code frame
 
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "info"]  # an info is advice: shown when asked for, never counted
 
 # The line breaks of YAML 1.1, which are those that libyaml counts.
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
@@ -59,6 +61,13 @@ class Place:
         return self.source.lead + line if self.line == 1 else line
 
     @property
+    def location(self) -> str:
+        """`specs/net.yaml:8:27`."""
+        if self.source.is_override:
+            return COMMAND_LINE
+        return f"{printable(self.source.name)}:{self.line}:{self.column}"
+
+    @property
     def span(self) -> tuple[int, int]:
         """Where in `text` the place begins and ends; it is at least one character wide."""
         shift = len(self.source.lead) - 1 if self.line == 1 else -1
@@ -67,11 +76,25 @@ class Place:
         return first, max(first + 1, min(last, len(self.text)))
 
 
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A call of a block, inside of which something is wrong."""
+
+    block: str
+    place: Place
+
+    @property
+    def text(self) -> str:
+        return f"in block `{printable(self.block)}`, used at {self.place.location}"
+
+
 @dataclass(frozen=True)
 class Problem:
     """One mistake: a stable `code`, what is wrong (`message`), what would be right (`hint`), and where.
 
     `path` leads through the spec (`layers[3].conv2d.kernel_size`); it is empty where the text itself is broken.
+    `uses` are the calls that led into the block where it stands, the innermost first.
+    `replacement` is what to write at the place instead, where that is beyond doubt (`check --fix` does).
     """
 
     code: str
@@ -80,13 +103,23 @@ class Problem:
     hint: str = ""
     path: str = ""
     severity: Severity = "error"
+    uses: tuple[Use, ...] = ()
+    replacement: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("message", "hint"):  # both may quote what a person wrote
+            object.__setattr__(self, name, printable(getattr(self, name)))
+
+    def fixed_by(self, replacement: str) -> "Problem":
+        """The same, with what to write at its place."""
+        return replace(self, replacement=replacement)
 
     @property
     def location(self) -> str:
         """`specs/net.yaml:8:27`, or `command line: training.epochs`."""
         if self.place.source.is_override:
             return f"{COMMAND_LINE}: {printable(self.path)}" if self.path else COMMAND_LINE
-        return f"{printable(self.place.source.name)}:{self.place.line}:{self.place.column}"
+        return self.place.location
 
     @property
     def headline(self) -> str:
@@ -94,8 +127,9 @@ class Problem:
 
     @property
     def sentence(self) -> str:
-        """The message and the hint in one line."""
-        return f"{self.message}; {self.hint}" if self.hint else self.message
+        """The message, the hint and the innermost use in one line."""
+        sentence = f"{self.message}; {self.hint}" if self.hint else self.message
+        return f"{sentence} ({self.uses[0].text})" if self.uses else sentence
 
     def frame(self) -> list[str]:
         """The lines of the code frame: the location, the source line, and a caret line with the hint."""
@@ -108,12 +142,20 @@ class Problem:
             f"{margin} |",
             f"{number} | {text}".rstrip(),
             f"{margin} | {carets} {self.hint}".rstrip(),
+            *(f"{margin} = {text}" for text in self._shown_uses()),
         ]
+
+    def _shown_uses(self) -> list[str]:
+        """The calls, without most of those in the middle where there are many."""
+        texts = [use.text for use in self.uses]
+        left_out = len(texts) - MAX_SHOWN_USES
+        return texts if left_out < 2 else [*texts[: MAX_SHOWN_USES - 1], f"... and {left_out} more", texts[-1]]
 
     def to_json(self) -> dict[str, object]:
         """The problem as `check --format json` prints it; an override has no line."""
         place = self.place
         at_line = not place.source.is_override
+        uses = [_use_json(use) for use in self.uses]
         return {
             "file": place.source.name,
             "line": place.line if at_line else None,
@@ -125,10 +167,20 @@ class Problem:
             "path": self.path,
             "message": self.message,
             "hint": self.hint,
-        }
+        } | ({"used_at": uses} if uses else {})
 
     def __str__(self) -> str:
         return "\n".join([self.headline, *self.frame()])
+
+
+def _use_json(use: Use) -> dict[str, object]:
+    at_line = not use.place.source.is_override
+    return {
+        "block": use.block,
+        "file": use.place.source.name,
+        "line": use.place.line if at_line else None,
+        "column": use.place.column if at_line else None,
+    }
 
 
 class SpecError(Stop):
@@ -161,14 +213,19 @@ def _order(problem: Problem) -> tuple[str, int, int]:
 
 
 def errors(problems: Iterable[Problem]) -> list[Problem]:
-    """Those that are not warnings."""
+    """Those that must be mended."""
     return [problem for problem in problems if problem.severity == "error"]
 
 
-def suggest(word: str, known: Iterable[str]) -> str:
-    """The known word that `word` most probably means, or an empty text."""
+def warnings(problems: Iterable[Problem]) -> list[Problem]:
+    """Those that should be mended; advice is not among them."""
+    return [problem for problem in problems if problem.severity == "warning"]
+
+
+def suggest(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
+    """The known word that `word` most probably means, or an empty text; a `likeness` of 1 is the word itself."""
     words = list(known)
-    if matches := get_close_matches(word, words, n=1, cutoff=0.6):
+    if matches := get_close_matches(word, words, n=1, cutoff=likeness):
         return matches[0]
     parts = [other for other in words if len(word) > 2 and (other.startswith(word) or word in other.split("_"))]
     return parts[0] if len(parts) == 1 else ""
@@ -177,7 +234,19 @@ def suggest(word: str, known: Iterable[str]) -> str:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The hint for a misspelt word, empty if nothing known is close."""
     match = suggest(word, known)
-    return f"did you mean `{match}`?" if match else ""
+    return f"did you mean {show(match)}?" if match else ""
+
+
+def certain(word: str, known: Iterable[str]) -> str:
+    """The only known word that `word` can be a misspelling of, or an empty text."""
+    words = list(known)
+    matches = [other for other in words if _letters(other) == _letters(word)]  # `BatchNorm2d`, `max-pool2d`
+    matches = matches or get_close_matches(word, words, n=2, cutoff=CERTAIN_LIKENESS)
+    return matches[0] if len(matches) == 1 else ""
+
+
+def _letters(word: str) -> str:
+    return "".join(char for char in word.lower() if char.isalnum())
 
 
 def either(words: Sequence[object]) -> str:

@@ -1,6 +1,7 @@
-"""Columns and rows to text, by rich. Knows nothing of layers."""
+"""Columns and rows to text, by rich, and to Markdown. Knows nothing of layers."""
 
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Literal
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 UNBOUNDED = 10_000  # wider than any table of ours
+
+# What means something in GitHub's Markdown, inside a line: emphasis, code, links, HTML, cells, math, names, emoji.
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>#|~&@$^!]|:(?=//|[\w+-]+:)|(?<=www)\.", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,17 @@ class Table:
         with console.capture() as capture:
             self._print(console, range(len(self.columns)))
         return "\n".join(line.rstrip() for line in capture.get().splitlines()).strip("\n")
+
+    def markdown(self) -> str:
+        """The whole table as GitHub writes tables; user text in it is text, whatever it looks like."""
+        title = [f"**{_as_markdown(self.title)}**", ""] if self.title else []
+        titles = [_as_markdown(column.title) for column in self.columns]
+        sides = ["---:" if column.justify == "right" else ":---" for column in self.columns]
+        rows = [[_as_markdown(cell) for cell in row] for row in self.rows]
+        if self.totals:
+            rows.append([f"**{_as_markdown(cell)}**" if cell else "" for cell in self.totals])
+        notes = [line for note in self.notes for line in ("", _as_markdown(note))]
+        return "\n".join([*title, *map(_markdown_row, [titles, sides, *rows]), *notes])
 
     def print(self, stream: IO[str]) -> None:
         """Write the table: whole into a pipe or a file, as wide as the terminal into a terminal.
@@ -99,3 +114,12 @@ class Table:
                 break
             kept.remove(index)
         return kept
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _as_markdown(text: str) -> str:
+    indent = len(text) - len(text.lstrip(" "))
+    return "&nbsp;" * indent + _MARKUP.sub(r"\\\g<0>", printable(text.strip(" ")))

@@ -3,32 +3,32 @@
 import re
 from collections.abc import Iterable
 
-from builder.fields import LAYER_NAME, SPEC_NAME, Schema
-from builder.problems import either
+from builder.fields import BLOCK_NAME, COMPUTED, LAYER_NAME, SPEC_NAME, Schema, schema_types
+from builder.problems import either, show, suggest
 from builder.recipe import DEVICE
 
 MAX_LISTED_WORDS = 30
 
-TEXTS = {text.pattern: text for text in (LAYER_NAME, SPEC_NAME, DEVICE)}
-_WORD_OR = re.compile(r"\^\(([a-z|]+)\)\$")  # as `fields.WordOr` writes it
+TEXTS = {text.pattern: text for text in (LAYER_NAME, SPEC_NAME, BLOCK_NAME, DEVICE)}
+_WORD_OR = re.compile(r"\^(?:\(\\\$\|)?\(([a-z|]+)\)\$")  # as `fields.WordOr` writes it, and `fields.or_computed`
 _IN_BRACKETS = re.compile(r" \((required|default: .*)\)$")
 
 
-def types(schema: Schema) -> list[str]:
-    """What the values may be, as JSON Schema names it."""
-    found = schema.get("type", [])
-    return found if isinstance(found, list) else [found]
+def is_computed_pattern(pattern: str) -> bool:
+    """Whether a pattern is there to let computed values in."""
+    return pattern.startswith((COMPUTED, r"^(\$|"))
 
 
 def words(schema: Schema) -> list[str]:
     """The words to choose from, where there are such."""
     listing = _WORD_OR.match(schema.get("pattern", ""))
-    return listing[1].split("|") if listing else [word for word in schema.get("enum", []) if word is not None]
+    enum = schema.get("enum") or schema.get("else", {}).get("enum", [])
+    return listing[1].split("|") if listing else [word for word in enum if word is not None]
 
 
 def listed(listing: Iterable[str]) -> str:
     """`a`, `b`, `c` and 3 more."""
-    quoted = [f"`{word}`" for word in listing]
+    quoted = [show(word) for word in listing]
     more = len(quoted) - MAX_LISTED_WORDS
     return ", ".join(quoted) if more <= 0 else f"{', '.join(quoted[:MAX_LISTED_WORDS])} and {more} more"
 
@@ -40,9 +40,9 @@ def meaning(schema: Schema) -> str:
 
 def wanted(schema: Schema) -> str:
     """What the schema accepts: `a whole number from 1 to 10,000 or a list of 2 whole numbers`."""
-    kinds = types(schema)
+    kinds = schema_types(schema)
     parts = [f"`{word}`" for word in words(schema)]
-    if "string" in kinds and not parts:
+    if "string" in kinds and not parts and not is_computed_pattern(schema.get("pattern", "")):
         parts.append("a text")
     if "integer" in kinds:
         parts.append(f"a whole number{_bounds(schema)}")
@@ -61,10 +61,12 @@ def wanted(schema: Schema) -> str:
 
 def _wanted_list(schema: Schema) -> str:
     least, most = schema.get("minItems"), schema.get("maxItems")
-    count = f"{least} " if least == most else ""
-    item = types(schema["items"])
-    if "object" in item:
+    count = f"{least} " if least == most and least is not None else ""
+    if "$ref" in schema["items"]:
         return "a list of layers, each after a `-`"
+    item = schema_types(schema["items"])
+    if "boolean" in item:
+        return f"a list of {'such ' if 'boolean' in schema_types(schema) else ''}values"
     return f"a list of {count}{'whole numbers' if 'integer' in item else 'numbers'}"
 
 
@@ -83,3 +85,9 @@ def _bounds(schema: Schema) -> str:
     end = f" below {below:,}" if below is not None else ""
     start += " and" if start and end else ""
     return start + end
+
+
+def kind_like(word: str, kinds: Iterable[str], likeness: float = 0.6) -> str:
+    """The kind that a word like `nn.MaxPool2d` or `max-pool2d` most probably means, or an empty text."""
+    last = word.rpartition(".")[2].replace("-", "_")
+    return suggest(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", last).lower(), kinds, likeness)

@@ -13,7 +13,7 @@ import runner
 from builder import __main__ as command_line
 from builder import __version__, load_spec, make_plan
 from builder.__main__ import main
-from builder.schema import schema_text
+from builder.editor import schema_text
 
 GOOD = "input: [1, 28, 28]\nlayers: [flatten, {linear: {out_features: 10}}]\n"
 BAD = "input: [1, 28, 28]\nlayers: [relux]\n"

@@ -1,194 +1,31 @@
 """The contract of every layer kind: what it says about itself without torch is what torch then does.
 
-A new kind needs one row in `CONTRACT`. The converse, that what we refuse torch refuses too, is `test_refusals.py`.
+A new kind needs one row in `contract.py`. The converse, that what we refuse torch refuses too, is `test_refusals.py`.
 """
 
 import inspect
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from contract import CONTRACT, FLATTENED, ROWS_OF_PIXELS, Arguments
 from spec_generator import Item, plan_of, spec_text
 from torch import nn
-from torch_oracle import (
-    differences,
-    field_differences,
-    fields,
-    probe,
-    train_once,
-    units,
-)
+from torch_oracle import differences, field_differences, fields, train_once, units
+from torch_probes import probe
+from torchvision.ops import StochasticDepth
 
-from builder import Plan, build_model
+from builder import Plan, SpecError, build_model
 from builder.kinds import Parameter, parameters
 from builder.layers import LAYERS, Shape
-
-Arguments = dict[str, Any]
+from builder.plan import LayerRow
 
 # Torch warns that it copies the map; that is no concern of the numbers.
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
-
-
-@dataclass(frozen=True)
-class Row:
-    """A kind, the parameters to try it with, and the images (and layers before it) to try them on.
-
-    Images are large enough for at least one unit's field to lie inside, so that it can be compared exactly.
-    """
-
-    kind: str
-    arguments: list[Arguments]
-    images: list[Shape]
-    before: tuple[Item, ...] = ()
-
-
-MAPS: list[Shape] = [(4, 23, 19), (6, 16, 31)]
-FLATTENED: tuple[Item, ...] = ("flatten",)
-ROWS_OF_FEATURES: tuple[Item, ...] = ({"flatten": {"start_dim": 2}},)
-
-# Kinds that take any shape, and keep it.
-ANY_SHAPE: dict[str, list[Arguments]] = {
-    "relu": [{}],
-    "leaky_relu": [{}, {"negative_slope": 0.3}, {"negative_slope": -1}],
-    "gelu": [{}, {"approximate": "tanh"}],
-    "silu": [{}],
-    "tanh": [{}],
-    "sigmoid": [{}],
-    "identity": [{}],
-    "dropout": [{}, {"p": 0}, {"p": 0.25}],
-}
-
-CONTRACT = [
-    Row(
-        "conv2d",
-        [
-            {"out_channels": 5, "kernel_size": 3},
-            {"out_channels": 1, "kernel_size": 1},
-            {"out_channels": 4, "kernel_size": [5, 2], "stride": [2, 3], "padding": [1, 0]},
-            {"out_channels": 3, "kernel_size": [1, 6], "padding": [0, 2], "bias": False},
-            {"out_channels": 2, "kernel_size": 2, "stride": 5},
-            {"out_channels": 3, "kernel_size": 4, "stride": 3, "padding": 3},
-            {"out_channels": 2, "kernel_size": [2, 3], "stride": 2, "padding": 2, "dilation": [3, 2]},
-            {"out_channels": 6, "kernel_size": 3, "groups": 2, "padding": 1},
-            {"out_channels": 6, "kernel_size": [3, 2], "groups": 2, "dilation": 2, "bias": False},
-            {"out_channels": 3, "kernel_size": 3, "padding": "same"},
-            {"out_channels": 3, "kernel_size": [4, 2], "padding": "same"},
-            {"out_channels": 3, "kernel_size": [2, 4], "padding": "same", "dilation": [3, 1]},
-            {"out_channels": 2, "kernel_size": [4, 3], "padding": "same", "padding_mode": "reflect"},
-            {"out_channels": 2, "kernel_size": [3, 4], "padding": "valid", "stride": 2},
-            {"out_channels": 2, "kernel_size": 3, "padding": [2, 1], "padding_mode": "reflect"},
-            {"out_channels": 2, "kernel_size": 3, "padding": [1, 2], "padding_mode": "replicate", "stride": 2},
-            {"out_channels": 2, "kernel_size": [3, 5], "padding": [1, 2], "padding_mode": "circular"},
-        ],
-        MAPS,
-    ),
-    # Depthwise, with a multiplier.
-    Row("conv2d", [{"out_channels": 8, "kernel_size": 3, "groups": 4, "stride": 2}], [(4, 11, 8)]),
-    Row(
-        "max_pool2d",
-        [
-            {"kernel_size": 2},
-            {"kernel_size": [3, 2], "stride": [2, 1]},
-            {"kernel_size": 3, "stride": 2, "padding": 1},
-            {"kernel_size": [2, 5], "padding": [1, 2], "stride": 3},
-            {"kernel_size": 3, "stride": 2, "ceil_mode": True},
-            {"kernel_size": 2, "stride": 3, "padding": 1, "ceil_mode": True},
-            {"kernel_size": [3, 2], "dilation": [2, 3], "stride": 1},
-            {"kernel_size": 3, "dilation": 2, "padding": 1, "stride": 4, "ceil_mode": True},
-        ],
-        MAPS,
-    ),
-    Row(
-        "avg_pool2d",
-        [
-            {"kernel_size": 2},
-            {"kernel_size": [2, 3], "stride": [1, 2]},
-            {"kernel_size": 3, "stride": 2, "padding": 1, "count_include_pad": False},
-            {"kernel_size": [4, 3], "padding": [2, 1], "stride": 3, "ceil_mode": True},
-            {"kernel_size": 2, "stride": 3, "padding": 1, "ceil_mode": True, "count_include_pad": False},
-            {"kernel_size": 3, "stride": 1, "divisor_override": 2},
-        ],
-        MAPS,
-    ),
-    *(
-        Row(
-            kind,
-            [
-                {"output_size": 1},
-                {"output_size": [4, 5]},
-                {"output_size": [1, 6]},
-                {"output_size": [None, 7]},
-                {"output_size": [3, None]},
-                {"output_size": None},
-                {"output_size": [20, 40]},
-                {"output_size": [8, 16]},
-            ],
-            [*MAPS, (2, 16, 32)],
-        )
-        for kind in ("adaptive_avg_pool2d", "adaptive_max_pool2d")
-    ),
-    *(
-        Row(
-            kind,
-            [
-                {},
-                {"momentum": None},
-                {"affine": False},
-                {"track_running_stats": False},
-                {"eps": 0.001, "momentum": 0.25, "affine": False, "track_running_stats": False},
-                {"momentum": 0},
-            ],
-            [(3, 5, 7), (1, 6, 4)],
-            before,
-        )
-        for kind, before in (
-            ("batch_norm2d", ()),
-            ("batch_norm1d", FLATTENED),
-            ("batch_norm1d", ROWS_OF_FEATURES),
-        )
-    ),
-    *(
-        Row(kind, arguments, [(2, 5, 6)], before)
-        for kind, arguments in ANY_SHAPE.items()
-        for before in ((), FLATTENED, ROWS_OF_FEATURES)
-    ),
-    Row("dropout2d", [{}, {"p": 0}, {"p": 0.9}], [(2, 5, 6)]),
-    *(
-        Row(kind, arguments, [(3, 6, 5)], before)
-        for kind in ("softmax", "log_softmax")
-        for arguments, before in (
-            ([{}, {"dim": 2}, {"dim": 3}, {"dim": -1}, {"dim": -2}, {"dim": -3}], ()),
-            ([{}, {"dim": -1}], FLATTENED),
-            ([{}, {"dim": 2}, {"dim": -1}, {"dim": -2}], ROWS_OF_FEATURES),
-            ([{"dim": 1}, {"dim": 2}], ({"flatten": {"end_dim": 2}},)),
-            # The fields that are joined or mixed are those of the layers before, and may exceed the image.
-            ([{"dim": 2}], ({"conv2d": {"out_channels": 2, "kernel_size": 2, "stride": 2}},)),
-        )
-    ),
-    Row(
-        "flatten",
-        [
-            {},
-            {"start_dim": 1, "end_dim": 2},
-            {"start_dim": 2},
-            {"start_dim": 2, "end_dim": 2},
-            {"start_dim": -3, "end_dim": -2},
-            {"start_dim": -2, "end_dim": 3},
-            {"end_dim": -3},
-        ],
-        [(3, 4, 5)],
-    ),
-    Row("flatten", [{}, {"start_dim": -1}, {"start_dim": 2, "end_dim": -1}], [(3, 4, 5)], ROWS_OF_FEATURES),
-    Row("flatten", [{}], [(3, 4, 5)], FLATTENED),
-    *(
-        Row("linear", [{"out_features": 7}, {"out_features": 1, "bias": False}], [(3, 4, 5)], before)
-        for before in (FLATTENED, ROWS_OF_FEATURES, ({"flatten": {"end_dim": 2}},))
-    ),
-]
 
 
 def cases() -> Iterator[Any]:
@@ -208,7 +45,7 @@ every_case = pytest.mark.parametrize(("layers", "image"), list(cases()))
 @pytest.mark.parametrize("kind", LAYERS)
 def test_every_kind_has_a_row(kind: str) -> None:
     rows = [row for row in CONTRACT if row.kind == kind]
-    assert rows, f"add a row for `{kind}` to CONTRACT in tests/test_contract.py"
+    assert rows, f"add a row for `{kind}` to CONTRACT in tests/contract.py"
 
 
 @pytest.mark.parametrize("kind", LAYERS)
@@ -258,9 +95,7 @@ def held(module: nn.Module, parameter: Parameter) -> object:
 @pytest.mark.parametrize("kind", LAYERS)
 def test_a_default_is_torchs_own(kind: str, tmp_path: Path) -> None:
     row = next(row for row in CONTRACT if row.kind == kind)
-    needed = {name: value for name, value in row.arguments[0].items() if is_required(kind, name)}
-    item = {kind: needed} if needed else kind
-    module = build_model(plan_of(spec_text(row.images[0], [*row.before, item]), tmp_path))[-1]
+    module = build_model(plan_of(spec_text(row.images[0], [*row.before, {kind: row.arguments[0]}]), tmp_path))[-1]
     signature = inspect.signature(type(module).__init__)
     for parameter in parameters(LAYERS[kind]):
         # softmax's `dim` has a deprecated default in torch, and a sensible one here.
@@ -268,10 +103,6 @@ def test_a_default_is_torchs_own(kind: str, tmp_path: Path) -> None:
             default = signature.parameters[parameter.name].default
             assert default is not inspect.Parameter.empty
             assert parameter.type.canonical(default) == parameter.type.canonical(parameter.default), parameter.name
-
-
-def is_required(kind: str, name: str) -> bool:
-    return any(parameter.name == name and parameter.required for parameter in parameters(LAYERS[kind]))
 
 
 # What the rows above can't hold: maps on which every window sees padding, or more than the map.
@@ -304,6 +135,109 @@ def test_a_network_goes_on_after_a_softmax_over_rows(tmp_path: Path) -> None:
     assert plan.receptive_field.stride == (Fraction(0), Fraction(2))
 
 
+# Windows of which neighbours see different amounts: every unit is compared.
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [{"conv_transpose2d": {"out_channels": 1, "kernel_size": 3, "stride": 2, "padding": 1, "output_padding": 1}}],
+        [{"conv_transpose2d": {"out_channels": 1, "kernel_size": [1, 2], "stride": [2, 3]}}],
+        [{"conv_transpose2d": {"out_channels": 1, "kernel_size": 4, "stride": [2, 3], "dilation": [2, 4]}}],
+        [{"upsample": {"scale_factor": [2, 1.5]}}],
+        [{"upsample": {"size": [11, 4], "mode": "nearest-exact"}}],
+        [{"upsample": {"scale_factor": [2, 3], "mode": "bilinear"}}],
+        [{"upsample": {"size": [10, 13], "mode": "bilinear", "align_corners": True}}],
+        [{"upsample": {"scale_factor": [1.25, 2.5], "mode": "bicubic"}}],
+        [{"upsample": {"size": [9, 4], "mode": "bicubic", "align_corners": True}}],
+        [{"pixel_shuffle": {"upscale_factor": 2}}],
+        [{"adaptive_avg_pool2d": {"output_size": [5, 4]}}],
+        # In chains: a U-Net's way down and up, and what comes before and after a hole.
+        [
+            {"max_pool2d": {"kernel_size": 2, "ceil_mode": True}},
+            {"conv_transpose2d": {"out_channels": 2, "kernel_size": 2, "stride": 2}},
+            {"conv2d": {"out_channels": 2, "kernel_size": 3, "padding": 1}},
+        ],
+        [
+            {"conv_transpose2d": {"out_channels": 2, "kernel_size": 1, "stride": 2}},
+            {"max_pool2d": {"kernel_size": 2, "stride": 1}},
+            {"upsample": {"scale_factor": 1.5, "mode": "bilinear"}},
+        ],
+        [
+            {"upsample": {"scale_factor": 2, "mode": "bilinear"}},
+            {"zero_pad2d": {"padding": [0, 1, 2, 0]}},
+            {"conv2d": {"out_channels": 4, "kernel_size": 2, "stride": 3}},
+            {"pixel_shuffle": {"upscale_factor": 2}},
+        ],
+    ],
+    ids=lambda layers: " ".join(next(iter(layer)) for layer in layers),
+)
+def test_every_unit_sees_what_the_plan_says(layers: list[Item], tmp_path: Path) -> None:
+    plan = plan_of(spec_text((4, 7, 6), layers), tmp_path)
+    seen = units(build_model(plan), (4, 7, 6), every_position=True)
+    assert len(seen[-1]) == plan.output[1] * plan.output[2]
+    wrong = [
+        field_differences(planned, of_layer, (4, 7, 6)) for planned, of_layer in zip(fields(plan), seen, strict=True)
+    ]
+    assert wrong == [[]] * len(layers)
+
+
+def test_a_unit_that_sees_nothing_is_a_hole_in_the_plan(tmp_path: Path) -> None:
+    transposed = {"out_channels": 1, "kernel_size": 1, "stride": 2}
+    plan = plan_of(spec_text((1, 5, 5), [{"conv_transpose2d": transposed}]), tmp_path)
+    (seen,) = units(build_model(plan), (1, 5, 5), every_position=True)
+    assert [unit.seen[0] is None for unit in seen[:9]] == [False, True] * 4 + [False]
+    vertical, _ = fields(plan)[0]
+    assert vertical.intervals == ((0, 0), None)
+
+
+# Behind a flatten, channels and positions are one dimension.
+
+
+@pytest.mark.parametrize(
+    "layer", [{"conv1d": {"out_channels": 2, "kernel_size": 3}}, {"max_pool1d": {"kernel_size": 2}}]
+)
+def test_a_window_along_rows_needs_channels_that_are_no_positions(layer: Item, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="run over the rows of the image"):
+        plan_of(spec_text((4, 3, 17), [*ROWS_OF_PIXELS, layer]), tmp_path)
+
+
+def test_a_network_goes_on_after_a_glu_over_features(tmp_path: Path) -> None:
+    layers = [*FLATTENED, "glu", {"linear": {"out_features": 3}}]
+    plan = plan_of(spec_text((4, 5, 6), layers), tmp_path)
+    assert differences(plan) == []
+    assert [row.receptive_field.size for row in plan.rows] == [(1, 1), (1, 1), (5, 6)]
+
+
+def test_a_glu_over_features_does_not_halve_a_channel(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="let an even number of channels arrive at `flatten`"):
+        plan_of(spec_text((3, 4, 5), [*FLATTENED, "glu"]), tmp_path)
+
+
+# Stochastic depth is torchvision's.
+
+
+@pytest.mark.parametrize("mode", ["row", "batch"])
+@pytest.mark.parametrize("p", [0, 0.2, 0.5, 1])
+@pytest.mark.parametrize("shape", [(6, 3), (6, 2, 3), (6, 2, 4, 3)])
+def test_stochastic_depth_drops_the_images_that_torchvision_drops(shape: Shape, p: float, mode: str) -> None:
+    ours, theirs = LAYERS["stochastic_depth"].read({"p": p, "mode": mode}).module(shape[1:]), StochasticDepth(p, mode)
+    images = torch.rand(shape)
+    for training in (True, False):
+        torch.manual_seed(3)
+        found = [ours.train(training)(images) for _ in range(20)]
+        torch.manual_seed(3)
+        assert all(torch.equal(each, theirs.train(training)(images)) for each in found)
+
+
+def test_stochastic_depth_by_row_drops_whole_images() -> None:
+    module = LAYERS["stochastic_depth"].read({"p": 0.5}).module((2, 3))
+    torch.manual_seed(0)
+    images = module(torch.ones(100, 2, 3)).flatten(1)
+    assert torch.equal(images, images[:, :1].expand_as(images))
+    assert set(images.flatten().tolist()) == {0, 2}
+
+
 # The oracle sees what it should: a plan that is wrong by one is told from a right one.
 
 
@@ -321,7 +255,9 @@ def test_the_gradient_notices_a_field_that_is_wrong_by_one(
     planned = fields(simple)[0]
     seen = units(build_model(simple), simple.spec.input)[0]
     assert field_differences(planned, seen, simple.spec.input) == []
-    first, last = planned[axis].intervals[0]
+    interval = planned[axis].intervals[0]
+    assert interval is not None
+    first, last = interval
     changed = replace(planned[axis], intervals=((first - more_before, last + more_after),))
     wrong = (changed, planned[1]) if axis == 0 else (planned[0], changed)
     assert len(field_differences(wrong, seen, simple.spec.input)) == len(seen)
@@ -338,7 +274,9 @@ def test_the_comparison_notices_a_shape_that_is_wrong_by_one(simple: Plan) -> No
 def test_the_comparison_notices_a_count_that_is_wrong_by_one(
     simple: Plan, of: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kind = type(simple.rows[2].layer)
+    row = simple.rows[2]
+    assert isinstance(row, LayerRow)
+    kind = type(row.layer)
     right = getattr(kind, of)
     monkeypatch.setattr(kind, of, lambda layer, in_shape: right(layer, in_shape) + 1)
     (difference,) = differences(simple)

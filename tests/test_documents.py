@@ -6,24 +6,28 @@ import sys
 from pathlib import Path
 
 import pytest
+from test_house import FLOORS
 
 from builder import load_spec, make_plan
 from builder.formats import FORMATS
 from builder.layers import LAYERS
+from builder.layers.composites import COMPOSITES
 from builder.recipe import Dataset, Loss, Optimizer, Scheduler
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 def code_blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-def test_the_first_example_is_a_spec_without_problems(tmp_path: Path) -> None:
+@pytest.mark.parametrize("example", [text for text in code_blocks(README, "yaml") if "input:" in text])
+def test_the_examples_are_specs_without_problems(example: str, tmp_path: Path) -> None:
     spec = tmp_path / "example.yaml"
-    spec.write_text(code_blocks(README, "yaml")[0], encoding="utf-8")
+    spec.write_text(example, encoding="utf-8")
     plan = make_plan(load_spec(spec))
     assert plan.problems == ()
     assert plan.output == (10,)
@@ -35,9 +39,34 @@ def test_the_python_example_runs() -> None:
     assert done.stdout == "Conv2d\n"
 
 
-@pytest.mark.parametrize("table", [LAYERS, Dataset.table, Loss.table, Optimizer.table, Scheduler.table])
+@pytest.mark.parametrize("table", [LAYERS, COMPOSITES, Dataset.table, Loss.table, Optimizer.table, Scheduler.table])
 def test_the_readme_names_every_kind(table: dict[str, type]) -> None:
     assert [kind for kind in table if f"`{kind}`" not in README] == []
+
+
+def test_the_changelog_counts_the_kinds() -> None:
+    assert f"{len(LAYERS)} layer kinds and {len(COMPOSITES)} composites" in CHANGELOG
+
+
+ZOO = {path.stem: path for path in (ROOT / "specs" / "zoo").glob("[!_]*.yaml")}
+
+
+def test_the_readme_names_every_network_of_the_zoo() -> None:
+    assert [name for name in ZOO if f"`{name}`" not in README] == []
+
+
+ZOO_ROWS = re.findall(r"^\| `(\w+)` \| ([\d,]+) \| ([\d,]+) \|$", README, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("name", "params", "macs"), ZOO_ROWS)
+def test_the_numbers_of_the_zoo_are_those_of_its_plans(name: str, params: str, macs: str) -> None:
+    plan = make_plan(load_spec(ZOO[name]))
+    assert (f"{plan.params:,}", f"{plan.macs:,}") == (params, macs)
+
+
+def test_the_zoo_is_as_short_as_the_readme_says() -> None:
+    lengths = [len(path.read_text(encoding="utf-8").splitlines()) for path in ZOO.values()]
+    assert f"in {min(lengths)} to {max(lengths)} lines each" in README
 
 
 def test_the_readme_names_every_format_of_check() -> None:
@@ -64,20 +93,54 @@ layers:
 """
 
 
+def test_the_contributing_guide_shows_every_floor_of_the_house() -> None:
+    shown = re.findall(r"^\| (`.*?`) \| ", CONTRIBUTING, re.MULTILINE)
+    assert [floor.rstrip("/") for floors in shown for floor in floors.replace("`", "").split()] == list(FLOORS)
+
+
+def printed(program: str) -> str:
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+KIND, COMPOSITE, MODULE = code_blocks(CONTRIBUTING, "python")
+
+
 def test_the_kind_of_the_contributing_guide_works() -> None:
-    example = code_blocks(CONTRIBUTING, "python")[0]
     program = f"""
 from dataclasses import dataclass
 import torch
 from builder.layers.base import Layer, Shape
-{example}
+{KIND}
 from builder.schema import net_schema
+from builder.reference import reference_text
 from builder.layers import LAYERS
-kind = net_schema()["properties"]["layers"]["items"]["else"]["properties"]["relu6"]
-print(kind["description"], LAYERS["relu6"]().module((3,))(torch.tensor([-1.0, 2.0, 9.0])).tolist())
+kind = net_schema()["definitions"]["layer"]["else"]["properties"]["softsign"]
+print(kind["description"], "#### `softsign`" in reference_text())
+print(LAYERS["softsign"]().module((3,))(torch.tensor([-1.0, 0.0, 3.0])).tolist())
 """
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "min(max(x, 0), 6). [0.0, 2.0, 6.0]\n"
+    assert printed(program) == "x / (1 + |x|), from -1 to 1. True\n[-0.5, 0.0, 0.75]\n"
+
+
+def test_the_composite_of_the_contributing_guide_works(tmp_path: Path) -> None:
+    spec = tmp_path / "net.yaml"
+    spec.write_text("input: [2, 1, 1]\nlayers: [maximum: [identity, sigmoid]]\n", encoding="utf-8")
+    program = f"""
+from collections.abc import Mapping
+from dataclasses import dataclass
+import torch
+from torch import Tensor
+from builder import build_model, load_spec, make_plan, modules
+from builder.layers.base import Shape
+from builder.layers.composites import Branching
+from builder.modules import Branches
+{MODULE}
+modules.Maximum = Maximum
+{COMPOSITE}
+plan = make_plan(load_spec({str(spec)!r}))
+print(plan.output, build_model(plan)(torch.tensor([[[[0.0]], [[2.0]]]])).flatten().tolist())
+"""
+    assert printed(program) == "(2, 1, 1) [0.5, 2.0]\n"
 
 
 def test_ci_calls_the_test_command_of_the_readme() -> None:

@@ -1,214 +1,118 @@
-"""Sizes and fields along one axis, against sets of coordinates that are simply listed, unit by unit."""
+"""Sizes and fields along one axis, against sets of coordinates that are listed one by one, and against torch."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
-from itertools import pairwise
-from math import ceil, floor
-from typing import Literal
+from itertools import pairwise, product
+from math import gcd
 
 import pytest
-from hypothesis import assume, given, settings
+import torch
+import torch.nn.functional as F  # noqa: N812  # its usual name
+from hypothesis import assume, given
 from hypothesis import strategies as st
-
-from builder.geometry import UNIT_WINDOW, AdaptiveWindow, AxisField, Window
-
-
-def examples(count: int) -> settings:
-    """The same examples in every run."""
-    return settings(max_examples=count, deadline=None, derandomize=True)
-
-
-Step = Window | AdaptiveWindow | Literal["whole"]
-
-
-@st.composite
-def poolings(draw: st.DrawFn) -> Window:
-    """As torch has them: the padding at most half of the kernel, alike before and after."""
-    kernel_size = draw(st.integers(1, 5))
-    padding = draw(st.integers(0, kernel_size // 2))
-    stride, dilation, ceil_mode = draw(st.integers(1, 6)), draw(st.integers(1, 3)), draw(st.booleans())
-    return Window(kernel_size, stride, padding, dilation=dilation, ceil_mode=ceil_mode)
-
-
-convolutions = st.builds(
-    Window,
-    kernel_size=st.integers(1, 4),
-    stride=st.integers(1, 4),
-    padding=st.integers(0, 3),
-    padding_after=st.none() | st.integers(0, 3),
-    dilation=st.integers(1, 3),
+from listed_maps import (
+    FACTORS,
+    MODES,
+    AnyWindow,
+    Listed,
+    Step,
+    any_steps,
+    any_windows,
+    contains,
+    examples,
+    hull,
+    listed_advance,
+    listed_size,
+    listed_units,
+    sizes,
+    windows,
 )
-windows = convolutions | poolings()
-parts = st.builds(AdaptiveWindow, count=st.integers(1, 9))
-sizes = st.integers(1, 16)
+from torch import Tensor, nn
+
+from builder.geometry import (
+    WHOLE_AXIS,
+    AdaptiveWindow,
+    AxisField,
+    ResampledWindow,
+    Resampling,
+    TransposedWindow,
+    Window,
+)
 
 
-@dataclass(frozen=True)
-class Listed:
-    """A map as the list of what each unit touches in the map before; the image is the map without one."""
-
-    size: int
-    step: Step = UNIT_WINDOW
-    before: "Listed | None" = None
-
-    def through(self, step: Step) -> "Listed":
-        return Listed(listed_size(step, self.size), step, self)
-
-    def touched(self, index: int) -> list[int]:
-        """Units of the map before, in its padding too; a unit in our own padding goes on with the pattern."""
-        assert self.before
-        size = self.before.size
-        if isinstance(self.step, Window):
-            first = index * self.step.stride - self.step.padding
-            return [first + self.step.dilation * element for element in range(self.step.kernel_size)]
-        if self.step == "whole" or self.step.count == 1:
-            return list(range(size))
-        share = Fraction(size, self.step.count)
-        return list(range(floor(index * share), ceil((index + 1) * share)))
-
-    def pixels(self, index: int) -> set[int]:
-        """What the unit can depend on, coordinates outside of the image too."""
-        if self.before is None:
-            return {index}
-        return set[int]().union(*(self.before.pixels(unit) for unit in self.touched(index)))
-
-    def true_pixels(self, index: int) -> set[int]:
-        """The same, with padding that holds nothing."""
-        if not 0 <= index < self.size:
-            return set()
-        if self.before is None:
-            return {index}
-        return set[int]().union(*(self.before.true_pixels(unit) for unit in self.touched(index)))
-
-    def is_inside(self, index: int) -> bool:
-        """Whether no window on the way to this unit touches padding."""
-        if not 0 <= index < self.size:
-            return False
-        return self.before is None or all(self.before.is_inside(unit) for unit in self.touched(index))
-
-    @cached_property
-    def field(self) -> AxisField:
-        """What `builder.geometry` says."""
-        if self.before is None:
-            return AxisField.of_input(self.size)
-        return self.before.field.whole() if self.step == "whole" else self.before.field.through(self.step)
-
-    @property
-    def period(self) -> int:
-        """After how many units the pattern of what they see repeats, if the map were endless."""
-        if self.before is None:
-            return 1
-        advance = Fraction(self.step.stride) if isinstance(self.step, Window) else Fraction(0)
-        if isinstance(self.step, AdaptiveWindow) and self.step.count > 1:
-            advance = Fraction(self.before.size, self.step.count)
-        # So many units of ours go on by whole periods of the map before.
-        return (advance / self.before.period).denominator if advance else 1
-
-    @property
-    def has_periods(self) -> bool:
-        """Whether on the way every map held at least one whole period."""
-        return self.period <= self.size and (self.before is None or self.before.has_periods)
+@examples(800)
+@given(window=any_windows, size=sizes)
+def test_the_output_size_counts_the_windows_that_fit(window: AnyWindow, size: int) -> None:
+    assert max(window.output_size(size), 0) == max(listed_size(window, size), 0)
 
 
-def listed_size(step: Step, size: int) -> int:
-    """Put windows down one after another, as long as there is something left for them."""
-    if step == "whole":
-        return size
-    if isinstance(step, AdaptiveWindow):
-        return step.count
-    before, after = step.padding, step.padding if step.padding_after is None else step.padding_after
-    length = before + size + after
-    reach = step.dilation * (step.kernel_size - 1) + 1
-    count = 0
-    while True:
-        start = count * step.stride
-        if step.ceil_mode:
-            # One more if the last (or a window before the first) left something, and if it starts in the map.
-            fits = start - step.stride + reach < length and start < before + size
-        else:
-            fits = start + reach <= length
-        if not fits:
-            return count
-        count += 1
-
-
-def listed(size: int, steps: list[Step]) -> Listed:
-    result = Listed(size)
-    for step in steps:
-        result = result.through(step)
-        assume(1 <= result.size <= 40)
-    return result
-
-
-@examples(1000)
-@given(window=windows, size=sizes)
-def test_the_output_size_counts_the_windows_that_fit(window: Window, size: int) -> None:
-    assert max(window.output_size(size), 0) == listed_size(window, size)
+@examples(800)
+@given(window=any_windows, size=sizes, index=st.integers(-3, 10))
+def test_a_window_touches_what_is_listed(window: AnyWindow, size: int, index: int) -> None:
+    assume(index == 0 or window != WHOLE_AXIS)  # which has one unit only
+    assert list(window.touched(index, size)) == listed_units(window, index, size)
 
 
 @examples(500)
-@given(window=windows, size=sizes, index=st.integers(-3, 10))
-def test_a_window_sees_from_its_first_element_to_its_last(window: Window, size: int, index: int) -> None:
-    touched = Listed(size).through(window).touched(index)
-    assert window.units(index, size) == (min(touched), max(touched))
-
-
-@examples(500)
-@given(window=windows | parts, size=sizes, index=st.integers(-5, 10))
-def test_windows_repeat_after_a_period(window: Window | AdaptiveWindow, size: int, index: int) -> None:
+@given(window=any_windows, size=sizes, index=st.integers(-5, 10))
+def test_windows_repeat_after_a_period(window: AnyWindow, size: int, index: int) -> None:
     outputs, inputs = window.period(size)
     if inputs == 0:
-        return  # one unit, which sees everything
-    first, last = window.units(index, size)
-    assert window.units(index + outputs, size) == (first + inputs, last + inputs)
+        return  # every unit sees the same
+    units = window.touched(index, size)
+    assert list(window.touched(index + outputs, size)) == [unit + inputs for unit in units]
+
+
+@examples(200)
+@given(window=any_windows, size=sizes)
+def test_no_shorter_period_would_do(window: AnyWindow, size: int) -> None:
+    outputs, inputs = window.period(size)
+    assert Fraction(inputs, outputs) == listed_advance(window, size)
+    assert gcd(outputs, inputs) == 1
 
 
 @examples(100)
 @given(count=st.integers(1, 30), size=st.integers(1, 30))
 def test_adaptive_parts_cover_the_axis_in_order(count: int, size: int) -> None:
     window = AdaptiveWindow(count)
-    intervals = [window.units(index, size) for index in range(count)]
-    assert intervals[0][0] == 0
-    assert intervals[-1][1] == size - 1
-    assert all(first <= last for first, last in intervals)
-    for (first, last), (next_first, next_last) in pairwise(intervals):
-        assert first <= next_first <= last + 1
-        assert last <= next_last
+    units = [window.touched(index, size) for index in range(count)]
+    assert units[0][0] == 0
+    assert units[-1][-1] == size - 1
+    assert all(units)
+    for before, after in pairwise(units):
+        assert before[0] <= after[0] <= before[-1] + 1
+        assert before[-1] <= after[-1]
 
 
 @examples(1500)
-@given(size=sizes, steps=st.lists(windows | parts | st.just("whole"), min_size=1, max_size=4))
+@given(size=sizes, steps=any_steps)
 def test_a_field_is_what_the_units_can_depend_on(size: int, steps: list[Step]) -> None:
-    result = listed(size, steps)
+    result = Listed(size).through(*steps)
     field = result.field
-    assert field.units == result.size
+    assert (field.units, field.stride) == (result.size, result.stride)
     for index in range(result.size):
-        first, last = field.interval(index)
-        true_pixels = result.true_pixels(index)
-        assert all(first <= pixel <= last for pixel in true_pixels)
+        interval, true_pixels = field.interval(index), result.true_pixels(index)
+        assert contains(interval, true_pixels)
         if result.is_inside(index):
-            assert (first, last) == (min(true_pixels), max(true_pixels))
+            assert interval == hull(true_pixels)
         if result.has_periods:
-            pixels = result.pixels(index)
-            assert (first, last) == (min(pixels), max(pixels))
+            assert interval == hull(result.pixels(index))
 
 
 @examples(500)
-@given(size=sizes, steps=st.lists(windows | parts | st.just("whole"), min_size=1, max_size=4))
-def test_the_size_is_the_largest_and_the_padding_that_of_unit_0(size: int, steps: list[Step]) -> None:
-    result = listed(size, steps)
-    intervals = [result.field.interval(index) for index in range(result.size)]
-    assert result.field.size == max(last - first + 1 for first, last in intervals)
-    assert result.field.padding == -intervals[0][0]
-    assert len(result.field.intervals) <= result.size
+@given(size=sizes, steps=any_steps)
+def test_the_size_is_the_largest_and_the_padding_that_of_the_first_unit(size: int, steps: list[Step]) -> None:
+    field = Listed(size).through(*steps).field
+    seen = [interval for index in range(field.units) if (interval := field.interval(index))]
+    assert field.size == max((last - first + 1 for first, last in seen), default=0)
+    assert field.padding == (-seen[0][0] if seen else 0)
+    assert len(field.intervals) <= field.units
 
 
 @examples(500)
 @given(size=sizes, steps=st.lists(windows, min_size=1, max_size=5))
 def test_sliding_windows_follow_the_recurrence_of_araujo_et_al(size: int, steps: list[Window]) -> None:
-    field = listed(size, list(steps)).field
+    field = Listed(size).through(*steps).field
     expected_size, expected_stride, expected_padding = 1, 1, 0
     for step in steps:
         expected_size += step.dilation * (step.kernel_size - 1) * expected_stride
@@ -220,18 +124,21 @@ def test_sliding_windows_follow_the_recurrence_of_araujo_et_al(size: int, steps:
 
 
 @examples(500)
-@given(size=sizes, steps=st.lists(windows | parts, max_size=3), later=st.lists(windows | parts, max_size=2))
-def test_after_the_whole_map_later_layers_add_nothing(size: int, steps: list[Step], later: list[Step]) -> None:
-    whole = listed(size, [*steps, "whole"])
-    after = listed(size, [*steps, "whole", *later])
+@given(size=sizes, steps=st.lists(any_windows, max_size=3), later=st.lists(any_windows, max_size=2))
+def test_after_the_whole_map_later_layers_add_nothing(
+    size: int, steps: list[AnyWindow], later: list[AnyWindow]
+) -> None:
+    whole = Listed(size).through(*steps, "whole")
+    after = Listed(size).through(*steps, "whole", *later)
     assert after.field.stride == 0
-    assert {after.field.interval(index) for index in range(after.size)} == set(whole.field.intervals)
+    seen = {after.field.interval(index) for index in range(after.size)}
+    assert seen - {None} <= set(whole.field.intervals)
 
 
 @examples(100)
 @given(size=sizes, steps=st.lists(windows, max_size=3))
 def test_mixing_the_whole_map_adds_its_strides(size: int, steps: list[Window]) -> None:
-    before = listed(size, list(steps)).field
+    before = Listed(size).through(*steps).field
     assert before.whole().size == before.size + (before.units - 1) * before.stride
     assert before.whole().padding == before.padding
 
@@ -267,6 +174,8 @@ def test_a_map_smaller_than_a_period_keeps_each_of_its_units() -> None:
     assert field.intervals == ((0, 1), (3, 4), (6, 7), (9, 10))
     padded = field.through(Window(kernel_size=1, padding=1))
     assert [padded.interval(index) for index in range(1, 5)] == [field.interval(index) for index in range(4)]
+    far = field.through(Window(kernel_size=1, stride=3, padding=9))
+    assert [far.interval(index) for index in (3, 4)] == [field.interval(index) for index in (0, 3)]
 
 
 @pytest.mark.parametrize(
@@ -281,3 +190,76 @@ def test_a_map_smaller_than_a_period_keeps_each_of_its_units() -> None:
 )
 def test_ceil_mode_adds_a_window_only_if_it_starts_in_the_map(window: Window, size: int, expected: int) -> None:
     assert window.output_size(size) == expected
+
+
+def test_a_scale_factor_is_the_simple_fraction_that_was_written_or_else_exact() -> None:
+    assert ResampledWindow("linear", scale_factor=1.3).period(10) == (13, 10)
+    assert ResampledWindow("linear", scale_factor=1 / 3).period(10) == (1, 3)
+    assert ResampledWindow("cubic", scale_factor=1.00005).period(10_000) == (1.00005).as_integer_ratio()
+
+
+@pytest.mark.parametrize(("kernel_size", "dilation"), [(1, 1), (2, 1), (3, 1), (4, 1), (1, 3), (3, 2), (2, 3), (4, 4)])
+@pytest.mark.parametrize("stride", [1, 2, 3, 4])
+def test_transposed_convolution_touches_what_it_does_in_torch(kernel_size: int, dilation: int, stride: int) -> None:
+    for padding, output_padding, size in product(range(3), range(max(stride, dilation)), range(1, 7)):
+        window = TransposedWindow(kernel_size, stride, padding, output_padding, dilation)
+        if window.output_size(size) < 1:
+            continue
+        layer = nn.ConvTranspose1d(
+            1, 1, kernel_size, stride, padding, output_padding, bias=False, dilation=dilation
+        ).double()
+        nn.init.ones_(layer.weight)
+        seen = weights_of(layer, size)
+        assert len(seen) == window.output_size(size)
+        for index, units in enumerate(seen):
+            assert units == [unit for unit in window.touched(index, size) if 0 <= unit < size]
+
+
+SCALES = (*(float(factor) for factor in FACTORS), 2.03, 1.05, 0.7, 1 / 3, 2**0.5)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_resampling_touches_what_it_does_in_torch(mode: Resampling, align_corners: bool) -> None:
+    if align_corners and mode.startswith("nearest"):
+        return  # torch refuses that
+    kinds = [ResampledWindow(mode, count=count, align_corners=align_corners) for count in range(1, 21)]
+    kinds += [ResampledWindow(mode, scale_factor=scale, align_corners=align_corners) for scale in SCALES]
+    for window, size in product(kinds, (1, 2, 3, 4, 5, 6, 7, 10, 11, 28, 33)):
+        if window.output_size(size) < 1:
+            continue
+        seen = weights_of(interpolation(window), size)
+        assert len(seen) == window.output_size(size)
+        for index, units in enumerate(seen):
+            # At the border torch repeats the last unit.
+            touched = sorted({min(max(unit, 0), size - 1) for unit in window.touched(index, size)})
+            assert units == touched or (lies_between(window, index, size) and units == [touched[0] - 1])
+
+
+def interpolation(window: ResampledWindow) -> Callable[[Tensor], Tensor]:
+    """Torch's, along the rows of a map."""
+    mode = {"linear": "bilinear", "cubic": "bicubic"}.get(window.mode, window.mode)
+    align_corners = window.align_corners if mode.startswith("bi") else None
+    size = None if window.count is None else (window.count, 1)
+    scale_factor = None if window.scale_factor is None else (window.scale_factor, 1.0)
+
+    def along_rows(values: Tensor) -> Tensor:
+        result: Tensor = F.interpolate(
+            values.unsqueeze(-1), size=size, scale_factor=scale_factor, mode=mode, align_corners=align_corners
+        )
+        return result.squeeze(-1)
+
+    return along_rows
+
+
+def lies_between(window: ResampledWindow, index: int, size: int) -> bool:
+    """Whether `nearest` goes from one unit to the next just here: torch's rounding may stay with the one before."""
+    shift = {"nearest": Fraction(0), "nearest-exact": Fraction(1, 2)}.get(window.mode)
+    return shift is not None and ((index + shift) * listed_advance(window, size)).denominator == 1
+
+
+@torch.no_grad()
+def weights_of(layer: Callable[[Tensor], Tensor], size: int) -> list[list[int]]:
+    """For each unit that a linear layer gives, the units of its input that have a weight."""
+    of_unit = layer(torch.eye(size, dtype=torch.float64).unsqueeze(1)).squeeze(1).T  # a row for each unit it gives
+    return [weights.nonzero().flatten().tolist() for weights in of_unit.abs() > 1e-9]

@@ -2,21 +2,29 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from random import Random
+from typing import Any
 from unicodedata import category
 
 import pytest
+import torch
+import yaml
+from composition_generator import as_text, generated_data
+from composition_oracle import image_shape, passed, paths_and_rows
 from spec_generator import generated_text
-from torch_oracle import on_meta, shapes
+from torch_oracle import BATCH, on_meta
 
 from builder import Plan, SpecError, load_spec, make_plan
-from builder.problems import Problem, errors
+from builder.problems import Place, Problem, errors
 
 SEEDS = range(2000)
-SPECS = Path(__file__).parent.parent / "specs"
+ROOT = Path(__file__).parent.parent
+SPECS, ZOO, VALID = ROOT / "specs", ROOT / "specs" / "zoo", ROOT / "tests" / "specs" / "valid"
+MAX_BUILT = 2000  # modules: torch is asked no more about larger networks
 
 TOKEN = re.compile(r"[A-Za-z0-9_.$-]+|[^\sA-Za-z0-9_.$-]|[ \t]+|\n")
 NUMBER = re.compile(r"-?[0-9][0-9.]*")
@@ -30,6 +38,9 @@ STRANGE = """
     % @ ` " ' # , : name kind relu conv2d Conv2d nn.ReLU flatten linear training layers input
     out_channels kernel_size in_channels same valid zeros one_cycle mnist train type __class__ self é 日本 \U0001f600
     \\ \\n $ref $schema extends repeat
+    $ $x $( $() ${a} $1 $(1/0) $(-1) $(0.5) $in_channels $index $block_index $(2*in_channels) "$(min(2,3))" $(min(2,3))
+    when name times for layers branches shortcut skip blocks variables parameters Block block Relu residual concat add
+    multiply split sequential per_pixel layer_scale [relu] [relu,tanh] {relu:} {relu:{}} [[relu]] [relu:{}]
 """.split()  # noqa: SIM905  # a list of words reads better as words
 UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # of Unicode: what can change or forge what a terminal shows
 CHARACTERS = ["\t", "\0", "\x1b", "\x7f", "\x85", "\u00a0", "\u2028", "\u202e", "\ufeff", "\r", "\n", " ", "  "]
@@ -38,10 +49,23 @@ CHARACTERS += list("[]{}:,-#&*!|>'\"%@`?")
 
 @cache
 def originals() -> list[str]:
-    written = [path.read_text(encoding="utf-8") for path in sorted(SPECS.glob("*.yaml"))]
-    assert written
     # Those with a recipe are few among the generated; the written ones all have one.
-    return [generated_text(seed) for seed in range(300)] + written * 10
+    generated = [generated_text(seed) for seed in range(300)] + [as_text(generated_data(seed)) for seed in range(200)]
+    return generated + texts_in(SPECS) * 10 + (texts_in(ZOO) + texts_in(VALID)) * 5
+
+
+def texts_in(folder: Path) -> list[str]:
+    texts = [path.read_bytes().decode("utf-8-sig") for path in sorted(folder.glob("*.yaml")) if path.name[0] != "_"]
+    assert texts
+    return texts
+
+
+def with_bases(folder: Path) -> Path:
+    """The folder, with the files in it that others extend."""
+    for base in (*ZOO.glob("_*.yaml"), *VALID.glob("_*.yaml")):
+        if not (folder / base.name).exists():
+            (folder / base.name).write_bytes(base.read_bytes())
+    return folder
 
 
 def mutated(seed: int) -> bytes:
@@ -52,7 +76,7 @@ def mutated(seed: int) -> bytes:
     for _ in range(random.choice([1, 1, 1, 1, 2, 3])):
         text = random.choice(MUTATIONS)(random, text)
     if random.random() < 0.1:
-        data = flip_bytes(random, text.encode())
+        data = flip_bytes(random, (text or " ").encode())
     return text.encode() if data is None else data
 
 
@@ -86,6 +110,32 @@ def swap_layers(random: Random, text: str) -> str:
     first, second = sorted(random.sample(words, 2), key=re.Match.start)
     between = text[first.end() : second.start()]
     return text[: first.start()] + second.group() + between + first.group() + text[second.end() :]
+
+
+def move_values(random: Random, text: str) -> str:
+    """Put what stands in one place of the tree into another, or take it away: the text stays YAML."""
+    try:
+        tree = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        return replace_token(random, text)
+    spots = list(spots_in(tree))
+    if len(spots) < 2:
+        return replace_token(random, text)
+    (there, key), (here, other) = random.sample(spots, 2)
+    if random.random() < 0.2:
+        del there[key]
+    elif random.random() < 0.2 and isinstance(there, dict):
+        there[random.choice(STRANGE)] = there.pop(key)
+    else:
+        there[key] = deepcopy(here[other])
+    return yaml.safe_dump(tree, sort_keys=False, default_flow_style=None, width=110)
+
+
+def spots_in(tree: Any) -> Iterator[tuple[Any, Any]]:
+    """Every mapping with each of its keys, and every list with each of its positions."""
+    for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree) if isinstance(tree, list) else ():
+        yield tree, key
+        yield from spots_in(value)
 
 
 def words_in(tokens: list[str]) -> list[int]:
@@ -135,13 +185,13 @@ def flip_bytes(random: Random, data: bytes) -> bytes:
 
 MUTATIONS: list[Callable[[Random, str], str]] = [
     *(swap_tokens, replace_token, replace_number, replace_number, swap_layers, swap_layers),
-    *(misspell, delete_some, change_lines, insert_character),
+    *(misspell, delete_some, change_lines, insert_character, move_values, move_values, move_values),
 ]
 
 
 def outcome(data: bytes, folder: Path) -> Plan | SpecError:
     """The plan or the problems; whatever else is raised fails the test."""
-    path = folder / "spec.yaml"
+    path = with_bases(folder) / "spec.yaml"
     path.write_bytes(data)
     try:
         return make_plan(load_spec(path))
@@ -164,34 +214,51 @@ def test_a_broken_spec_gives_a_plan_or_placed_problems(seed: int, tmp_path_facto
 
 
 def misjudged(plan: Plan) -> list[str]:
-    """Where a spec that we accept is not one that torch runs as foreseen."""
-    found = shapes(on_meta(plan), plan.spec.input, "meta")
+    """Where a spec that we accept is not one that torch runs as foreseen, at any level."""
+    return [*unlike_torch(plan), *(fault for problem in plan.problems for fault in faults(problem))]
+
+
+def unlike_torch(plan: Plan) -> list[str]:
+    rows = dict(paths_and_rows(plan))
+    if len(rows) > MAX_BUILT:
+        return []
+    model = on_meta(plan)
+    names = [name for name, _ in model.named_modules() if name]
+    if list(rows) != names:
+        return [f"names: plan {list(rows)}, torch {names}"]
+    seen = passed(model, torch.zeros(BATCH, *plan.spec.input, device="meta"))
+    found = {path: image_shape(seen[path].output, row.out_shape) for path, row in rows.items()}
     return [
-        f"{row.name}: plan {row.out_shape}, torch {shape}"
-        for row, shape in zip(plan.rows, found, strict=True)
-        if row.out_shape != shape
-    ] + [fault for problem in plan.problems for fault in faults(problem)]
+        f"{path}: plan {row.out_shape}, torch {found[path]}"
+        for path, row in rows.items()
+        if row.out_shape != found[path]
+    ]
 
 
 def faults(problem: Problem) -> list[str]:
     """What is wrong with the problem itself."""
-    place = problem.place
-    lines = place.source.lines
-    checks = {
+    checks: dict[str, object] = {
         "code": re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", problem.code),
         "message": problem.message.strip(),
         "hint": problem.hint.strip(),
         "one line": "\n" not in problem.message + problem.hint,
         "printable": not any(category(char) in UNSEEN for char in problem.message + problem.hint),
-        "line": 1 <= place.line <= len(lines),
-        "column": 1 <= place.column <= len(place.text) + 1,
-        "end line": place.line <= place.end_line <= len(lines),
-        "end column": 1 <= place.end_column <= len(lines[min(place.end_line, len(lines)) - 1]) + 1,
-        "order": (place.line, place.column) <= (place.end_line, place.end_column),
+        "place": is_place(problem.place),
+        "uses": all(is_place(use.place) for use in problem.uses),
         "frame": any("^" in line for line in problem.frame()),
         "json": json.dumps(problem.to_json()),
     }
     return [f"{what} of {problem!r}" for what, is_right in checks.items() if not is_right]
+
+
+def is_place(place: Place) -> bool:
+    lines = place.source.lines
+    return (
+        1 <= place.line <= place.end_line <= len(lines)
+        and 1 <= place.column <= len(place.text) + 1
+        and 1 <= place.end_column <= len(lines[place.end_line - 1]) + 1
+        and (place.line, place.column) <= (place.end_line, place.end_column)
+    )
 
 
 def test_the_mutations_break_most_specs_and_leave_some(tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_the_resolved_spec_quotes_names_that_read_like_something_else(path: Path
 def test_the_resolved_spec_quotes_layer_names_that_read_like_something_else(path: Path, name: str) -> None:
     resolved_spec = path.with_name("resolved.yaml")
     resolved_spec.write_text(load_spec(path, [f'layers[1].relu.name="{name}"']).resolved(), encoding="utf-8")
-    assert load_spec(resolved_spec).layers[1].name == name
+    assert load_spec(resolved_spec).layers[1].given_name == name
 
 
 def test_a_list_is_one_value(path: Path) -> None:

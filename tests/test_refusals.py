@@ -11,11 +11,12 @@ import pytest
 import torch
 from torch_oracle import one_thread
 
-from builder.geometry import AxisField
 from builder.kinds import MisfitError
 from builder.layers import LAYERS, Layer, Shape
-from builder.plan import Signal
+from builder.limits import MAX_SIZE
+from builder.plan.fitting import through
 from builder.problems import Severity
+from builder.signals import Signal
 
 ERROR: Severity = "error"
 REFUSALS = (RuntimeError, ValueError, IndexError)  # of torch
@@ -35,13 +36,17 @@ def ours(layer: Layer, in_shape: Shape) -> Shape | None:
     """The shape that we foresee, if we accept the layer."""
     if any(misfit.severity == ERROR for misfit in layer.rules()):
         return None
-    # Features and rows of features arrive here as they do behind a flatten; only the shape matters.
-    axes = {1: ((0, 1),), 2: ((), (0, 1)), 3: ((), (0,), (1,))}[len(in_shape)]
-    field = (AxisField.of_input(in_shape[-2] if len(in_shape) == 3 else 1), AxisField.of_input(in_shape[-1]))
     try:
-        return Signal(in_shape, axes, field).through(layer, "layer").shape
+        return through(layer, "layer", arriving(in_shape)).shape
     except MisfitError:
         return None
+
+
+def arriving(in_shape: Shape) -> Signal:
+    """Features and rows of features arrive as they do behind a flatten, of a map of one row at most."""
+    channels, height, width = {1: (*in_shape, 1, 1), 2: (in_shape[0], 1, in_shape[-1]), 3: in_shape}[len(in_shape)]
+    signal = Signal.of_input((channels, height, width))
+    return signal if len(in_shape) == 3 else signal.merged(in_shape, len(in_shape) - 1, 2)
 
 
 @torch.no_grad()
@@ -138,6 +143,183 @@ def test_adaptive_pooling_takes_every_size(kind: str) -> None:
     assert disagreements(cases, both_outcomes=False) == []
 
 
+def test_a_transposed_convolution_fits_where_torch_says_so() -> None:
+    cases = (
+        (transposed([k, 1], stride=[s, 1], padding=[p, 0], output_padding=[o, 0], dilation=[d, 1]), (1, n, 2))
+        for n, k, s, p, o, d in product((1, 2, 4), (1, 2, 3), (1, 2, 3), range(5), range(4), (1, 2, 3))
+    )
+    assert disagreements(cases) == []
+
+
+def transposed(kernel_size: Any, **arguments: Any) -> Layer:
+    return made("conv_transpose2d", {"out_channels": 1, "kernel_size": kernel_size, **arguments})
+
+
+def test_the_groups_of_a_transposed_convolution_divide_the_channels_as_torch_wants() -> None:
+    cases = (
+        (made("conv_transpose2d", {"out_channels": outputs, "kernel_size": 1, "groups": groups}), (inputs, 2, 2))
+        for inputs, outputs, groups in product(range(1, 7), repeat=3)
+    )
+    assert disagreements(cases) == []
+
+
+def test_a_transposed_convolution_tells_the_padding_that_fits() -> None:
+    layer = transposed(2, stride=2, padding=4)
+    with pytest.raises(
+        MisfitError, match=r"height of the output would be -2: \(3-1\)\*2-2\*4\+1\*\(2-1\)\+0\+1 = -2"
+    ) as caught:
+        layer.check_input((1, 3, 3))
+    assert caught.value.misfit.hint == "write a padding up to 2"
+    assert ours(transposed(2, stride=2, padding=2), (1, 3, 3)) == (1, 2, 2)
+    assert ours(transposed(2, stride=2, padding=3), (1, 3, 3)) is None
+
+
+@pytest.mark.parametrize("padding", [0, 1, "same", "valid"])
+@pytest.mark.parametrize("padding_mode", ["zeros", "reflect", "circular"])
+def test_a_convolution_along_rows_fits_where_torch_says_so(padding: Any, padding_mode: str) -> None:
+    common = {"out_channels": 1, "padding": padding, "padding_mode": padding_mode}
+    cases = [
+        (made("conv1d", {"kernel_size": k, "stride": s, "dilation": d} | common), (1, n))
+        for n, k, s, d in product(range(1, 6), range(1, 5), (1, 2), (1, 3))
+    ]
+    assert disagreements(cases) == []
+
+
+@pytest.mark.parametrize("kind", ["max_pool1d", "avg_pool1d"])
+@pytest.mark.parametrize("ceil_mode", [False, True])
+def test_pooling_of_rows_fits_where_torch_says_so(kind: str, ceil_mode: bool) -> None:
+    cases = (
+        (made(kind, {"kernel_size": k, "stride": s, "padding": p, "ceil_mode": ceil_mode}), (2, n))
+        for n, k, s, p in product(range(1, 8), range(1, 6), (None, 1, 2, 4), range(4))
+    )
+    assert disagreements(cases) == []
+
+
+def test_adaptive_pooling_of_rows_takes_every_size() -> None:
+    cases = ((made("adaptive_avg_pool1d", {"output_size": m}), (2, n)) for n, m in product(range(1, 7), range(1, 9)))
+    assert disagreements(cases, both_outcomes=False) == []
+
+
+def test_a_reflection_is_as_wide_as_torch_allows() -> None:
+    cases = (
+        (made("reflection_pad2d", {"padding": [left, right, top, bottom]}), (1, height, width))
+        for height, width in ((1, 2), (2, 3), (3, 1))
+        for left, right, top, bottom in product(range(4), repeat=4)
+    )
+    assert disagreements(cases) == []
+
+
+@pytest.mark.parametrize("kind", ["zero_pad2d", "replication_pad2d"])
+def test_other_padding_is_as_wide_as_one_likes(kind: str) -> None:
+    cases = ((made(kind, {"padding": list(sides)}), (1, 1, 2)) for sides in product(range(4), repeat=4))
+    assert disagreements(cases, both_outcomes=False) == []
+
+
+MODES = ["nearest", "nearest-exact", "bilinear", "bicubic"]
+FACTORS = [0.1, 0.15, 0.2, 0.25, 0.3, 1 / 3, 0.5, 0.7, 0.9, 1, 1.15, 1.3, 1.5, 2, 2.9, 7]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("align_corners", [None, False, True])
+def test_upsampling_by_a_factor_fits_where_torch_says_so(mode: str, align_corners: bool | None) -> None:
+    more = {"mode": mode, "align_corners": align_corners}
+    cases = (
+        (made("upsample", {"scale_factor": [factor, 1]} | more), (1, n, 2))
+        for n, factor in product(range(1, 21), FACTORS)
+    )
+    if align_corners is None or mode.startswith("bi"):
+        assert disagreements(cases) == []
+    else:
+        assert {(ours(*case), torchs(*case)) for case in cases} == {(None, None)}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_upsampling_to_a_size_fits_always(mode: str) -> None:
+    cases = (
+        (made("upsample", {"size": [m, 2], "mode": mode}), (1, n, 2)) for n, m in product(range(1, 6), range(1, 9))
+    )
+    assert disagreements(cases, both_outcomes=False) == []
+
+
+def test_upsampling_wants_a_size_or_a_factor_and_not_both() -> None:
+    arguments: list[dict[str, Any]] = [{}, {"size": 2}, {"scale_factor": 2}, {"size": 2, "scale_factor": 2}]
+    assert disagreements((made("upsample", given), (1, 1, 1)) for given in arguments) == []
+
+
+def test_no_layer_enlarges_a_map_without_bounds() -> None:
+    # Torch would try; the machine would not bear it.
+    for layer in (made("upsample", {"scale_factor": MAX_SIZE}), transposed(1, stride=MAX_SIZE)):
+        layer.check_input((1, 1, 1))
+        with pytest.raises(MisfitError, match=r"height of the output would be"):
+            layer.check_input((1, 3, 1))
+
+
+@pytest.mark.parametrize("kind", ["group_norm", "channel_shuffle"])
+def test_groups_of_channels_divide_them_as_torch_wants(kind: str) -> None:
+    parameter = {"group_norm": "num_groups", "channel_shuffle": "groups"}[kind]
+    cases = ((made(kind, {parameter: groups}), (n, 2, 2)) for n, groups in product(range(1, 13), range(1, 14)))
+    assert disagreements(cases) == []
+
+
+def test_pixel_shuffle_takes_the_channels_that_torch_takes() -> None:
+    cases = ((made("pixel_shuffle", {"upscale_factor": r}), (n, 2, 3)) for n, r in product(range(1, 40), range(1, 7)))
+    assert disagreements(cases) == []
+
+
+@pytest.mark.parametrize("track_running_stats", [False, True])
+def test_instance_norm_takes_the_maps_that_torch_trains_on(track_running_stats: bool) -> None:
+    layer = made("instance_norm2d", {"track_running_stats": track_running_stats})
+    cases = ((layer, (2, *sizes)) for sizes in product(range(1, 4), repeat=2))
+    assert disagreements(cases) == []
+
+
+def test_a_learned_slope_is_one_or_one_per_channel_as_in_torch() -> None:
+    shapes: list[Shape] = [(3,), (4,), (3, 2), (2, 3, 3), (1, 2, 2)]
+    cases = ((made("prelu", {"num_parameters": count}), shape) for count, shape in product(range(1, 6), shapes))
+    assert disagreements(cases) == []
+
+
+def test_a_glu_halves_even_channels_as_torch_does() -> None:
+    shapes: list[Shape] = [shape for n in range(1, 6) for shape in ((n,), (n, 3), (n, 2, 3))]
+    cases = ((made("glu", {"dim": dim}), shape) for shape in shapes for dim in (1, -len(shape)))
+    assert disagreements(cases) == []
+
+
+@pytest.mark.parametrize(
+    ("dim", "shape", "what"),
+    [(-1, (4, 2, 6), "columns"), (2, (4, 2, 6), "rows"), (-1, (4, 6), "positions")],
+)
+def test_a_glu_halves_nothing_but_channels(dim: int, shape: Shape, what: str) -> None:
+    # Torch would halve the map.
+    with pytest.raises(MisfitError, match=rf"would halve the {what} of") as caught:
+        made("glu", {"dim": dim}).check_input(shape)
+    assert caught.value.misfit.hint == "write `dim: 1`, the channels"
+
+
+def test_local_response_norm_takes_every_size() -> None:
+    shapes: list[Shape] = [(3, 4), (3, 2, 4)]
+    cases = ((made("local_response_norm", {"size": size}), shape) for size, shape in product(range(1, 9), shapes))
+    assert disagreements(cases, both_outcomes=False) == []
+
+
+def test_unflatten_takes_the_sizes_that_torch_takes() -> None:
+    shapes: list[Shape] = [(12,), (6, 4), (3, 12)]
+    cases = (
+        (made("unflatten", {"dim": dim, "unflattened_size": sizes}), shape)
+        for shape, dim in product(shapes, range(-4, 4))
+        for sizes in ([3, 4], [2, 2], [2, 3, 2], [1, 12], [6, 1])
+        # Torch knows no limit to the dimensions.
+        if is_not_batch(dim, shape) and len(shape) + len(sizes) <= 4
+    )
+    assert disagreements(cases) == []
+
+
+def test_unflatten_makes_no_more_than_a_map() -> None:
+    layer = made("unflatten", {"dim": 1, "unflattened_size": [1, 2, 3]})
+    with pytest.raises(MisfitError, match="would become an input of 4 dimensions"):
+        layer.check_input((6, 4))
+
+
 SHAPES: list[Shape] = [(6,), (3, 4), (2, 3, 4)]
 
 
@@ -167,26 +349,33 @@ def is_not_batch(dim: int, shape: Shape) -> bool:
 @pytest.mark.parametrize("counted_from", ["the front", "the back"])
 def test_no_dimension_is_the_batch(shape: Shape, counted_from: str) -> None:
     dim = 0 if counted_from == "the front" else -len(shape) - 1
-    layers = made("softmax", {"dim": dim}), made("flatten", {"start_dim": dim}), made("flatten", {"end_dim": dim})
+    layers = [made(kind, {"dim": dim}) for kind in ("softmax", "glu")]
+    layers += [made("flatten", {"start_dim": dim}), made("flatten", {"end_dim": dim})]
+    layers += [made("unflatten", {"dim": dim, "unflattened_size": [2, 3]})]
     for layer in layers:
         with pytest.raises(MisfitError, match=r"is the batch, and images must not be mixed"):
             layer.check_input(shape)
 
 
 @pytest.mark.parametrize(
-    ("kind", "shape"),
+    ("kind", "arguments", "shape"),
     [
-        ("batch_norm1d", (3,)),
-        ("batch_norm1d", (3, 1)),
-        ("batch_norm1d", (3, 2)),
-        ("batch_norm1d", (1, 5)),
-        ("batch_norm2d", (3, 1, 1)),
-        ("batch_norm2d", (3, 1, 2)),
-        ("batch_norm2d", (1, 1, 1)),
+        ("batch_norm1d", {}, (3,)),
+        ("batch_norm1d", {}, (3, 1)),
+        ("batch_norm1d", {}, (3, 2)),
+        ("batch_norm1d", {}, (1, 5)),
+        ("batch_norm2d", {}, (3, 1, 1)),
+        ("batch_norm2d", {}, (3, 1, 2)),
+        ("batch_norm2d", {}, (1, 1, 1)),
+        ("group_norm", {"num_groups": 3}, (3,)),
+        ("group_norm", {"num_groups": 3}, (6,)),
+        ("group_norm", {"num_groups": 2}, (2, 1, 1)),
+        ("group_norm", {"num_groups": 2}, (2, 1, 2)),
+        ("group_norm", {"num_groups": 1}, (2, 1, 1)),
     ],
 )
-def test_batch_norm_can_train_on_one_image_where_we_say_so(kind: str, shape: Shape) -> None:
-    layer = made(kind, {})
+def test_a_norm_can_train_on_one_image_where_we_say_so(kind: str, arguments: dict[str, Any], shape: Shape) -> None:
+    layer = made(kind, arguments)
     values = layer.values_per_channel(shape)
     module = layer.module(shape).train()
     module(torch.zeros(2, *shape))

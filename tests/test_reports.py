@@ -8,24 +8,29 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from builder import SpecError, build_model, load_spec, make_plan
 from builder.__main__ import main
-from builder.kinds import Kind, OneOf, chosen, parameters
+from builder.kinds import Kind, OneOf, parameters
 from builder.layers import LAYERS
+from builder.layers.composites import COMPOSITES
+from builder.lists import lists_of_layers, plain_values
 from builder.problems import Source
 from builder.recipe import Dataset, Loss, Optimizer, Recipe, Scheduler
-from builder.schema import net_schema
+from builder.schema import COMMON_FIELDS, net_schema
 from builder.source import parse
-from builder.validation import plain_values
 
 ROOT = Path(__file__).parent.parent
 INVALID = ROOT / "tests" / "specs" / "invalid"
 VALID = ROOT / "tests" / "specs" / "valid"
-FORMATTED = ("fields/misspelt_required_keys", "fields/hostile_names", "rules/dropout_of_everything", "text/not_utf8")
+FORMATTED = (
+    *("fields/misspelt_required_keys", "fields/hostile_names", "rules/dropout_of_everything", "text/not_utf8"),
+    "composition/fraction_in_a_block",
+)
 
 # Codes that no small file can show to `check`, and the module that tests them.
 ELSEWHERE = {
@@ -34,12 +39,13 @@ ELSEWHERE = {
     "no-training": "test_cli",
     "wrong-path": "test_overrides",
 }
-# Calls whose first argument is a code.
-MAKERS = {"Problem", "Misfit", "Fault", "SyntaxFault", "_problem", "_report", "_refuse"}
+# Calls that are given a code: as their first argument, but for `fault`, which takes it as the third.
+MAKERS = {"Problem", "Misfit", "Fault", "SyntaxFault", "_problem", "_report", "_refuse", "fault"}
 
 
 def specs_below(folder: Path) -> list[Path]:
-    return sorted(folder.rglob("*.yaml"))
+    """Bases of others are tested with those that extend them."""
+    return sorted(path for path in folder.rglob("*.yaml") if not path.name.startswith("_"))
 
 
 def called(path: Path) -> str:
@@ -88,15 +94,20 @@ def test_the_other_formats_print_what_is_kept_in_golden(
 
 
 def codes(tree: ast.AST) -> Iterator[str]:
-    """The codes of the problems that a module can report, as its calls and defaults write them."""
+    """The codes of the problems that a module can report, as its calls, names and defaults write them."""
     for node in ast.walk(tree):
         written: list[ast.expr | None] = []
         if isinstance(node, ast.Call):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            written = [*node.args[:1], *(keyword.value for keyword in node.keywords if keyword.arg == "code")]
-            written = written if name in MAKERS else []
-        elif isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "code":
-            written = [node.value]
+            if name in MAKERS:
+                written = [word.value for word in node.keywords if word.arg == "code"]
+                written += node.args[2:3] if name == "fault" else node.args[:1]
+        elif isinstance(node, ast.AnnAssign | ast.Assign):
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            written = [node.value] if ast.unparse(target) == "code" else []
+        elif isinstance(node, ast.arguments):
+            defaults = zip(reversed(node.args), reversed(node.defaults), strict=False)
+            written = [default for argument, default in defaults if argument.arg == "code"]
         yield from (str(code.value) for code in written if isinstance(code, ast.Constant))
 
 
@@ -106,7 +117,7 @@ def test_every_code_of_the_sources_is_in_a_report() -> None:
     written = {code for path in modules for code in codes(ast.parse(path.read_text(encoding="utf-8")))}
     in_sources = {code for code in written if code.replace("-", "").isalnum() and code.islower()}
     reports = "".join(path.read_text(encoding="utf-8") for path in INVALID.rglob("*.txt"))
-    assert {"kernel-too-large", "yaml-syntax", "tag", "not-finite"} <= in_sources  # that is, they are found
+    assert {"kernel-too-large", "tag", "unknown-name", "wrong-operand", "invalid-expression"} <= in_sources  # found
     assert {code for code in in_sources if f"[{code}]: " not in reports} == set(ELSEWHERE)
     for code, module in ELSEWHERE.items():
         assert re.search(rf'["\[]{code}["\]]', (ROOT / "tests" / f"{module}.py").read_text(encoding="utf-8")), code
@@ -133,19 +144,38 @@ def test_valid_specs_hold_every_kind_every_parameter_and_every_root_key() -> Non
     recipes = [spec["training"] for spec in data if "training" in spec]
     assert {key for spec in data for key in spec} == set(net_schema()["properties"])
     assert {key for recipe in recipes for key in recipe} == {field.name for field in parameters(Recipe)}
-    chosen_kinds = [choice for spec in data for choice in spec["layers"]]
-    chosen_kinds += [
+    choices = [choice for spec in data for _, layers in lists_of_layers(spec) for choice in layers]
+    choices += [
         recipe[field.name]
         for recipe in recipes
         for field in parameters(Recipe)
         if isinstance(getattr(field.type, "other", field.type), OneOf) and recipe.get(field.name) is not None
     ]
     written: dict[str, set[str]] = {}
-    for kind, arguments in map(chosen, chosen_kinds):
-        written.setdefault(kind, set()).update(arguments)
+    for choice in choices:
+        word, names = given_names(choice)
+        written.setdefault(word, set()).update(names)
     every: dict[str, type[Kind]] = {**LAYERS, **Dataset.table, **Loss.table, **Optimizer.table, **Scheduler.table}
     for kind, cls in every.items():
         assert {field.name for field in parameters(cls)} <= written[kind], kind
+    for kind, composite in COMPOSITES.items():
+        names = {field.name for field in parameters(composite)} | {held.name for held in composite.holds}
+        names |= {*COMMON_FIELDS, *composite.more_properties(), *([LIST_FORM] if composite.list_form else [])}
+        assert names <= written[kind], kind
+    blocks = [block for spec in data for block in spec.get("blocks", {}).values()]
+    written_keys = {LIST_FORM if isinstance(block, list) else key for block in blocks for key in block}
+    assert written_keys == {LIST_FORM, "parameters", "variables", "layers"}
+
+
+LIST_FORM = "[...]"
+
+
+def given_names(choice: Any) -> tuple[str, set[str]]:
+    """What is chosen, and the names of what it is given."""
+    if isinstance(choice, str):
+        return choice, set()
+    ((word, given),) = choice.items()
+    return word, set(given) if isinstance(given, dict) else {LIST_FORM} if isinstance(given, list) else set()
 
 
 # --- many mistakes ---

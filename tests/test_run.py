@@ -13,6 +13,7 @@ from commands import run_in_terminal
 
 import runner
 from builder import build_model, load_spec, make_plan
+from builder.exits import guard, stop_if_asked
 from builder.training.run_directory import RunDirectory
 
 ROOT = Path(__file__).parent.parent
@@ -287,9 +288,35 @@ def test_a_signal_in_training_ends_the_run_with_its_status(quick: Path, number: 
     )
     with process:
         assert process.stderr is not None
-        assert "epoch 1/100000" in process.stderr.readline()
-        process.send_signal(number)
-        said = process.stderr.read()
+        try:
+            # Warnings come first.
+            assert any("epoch 1/100000" in line for line in process.stderr)
+            process.send_signal(number)
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert process.returncode == status
     assert "Traceback" not in said
     assert said.splitlines()[-1] == f"yamlnet: {'interrupted' if number == signal.SIGINT else 'terminated'}"
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_whose_exception_gets_lost_ends_the_run_at_the_next_step(number: signal.Signals, status: int) -> None:
+    class Dropping:
+        def __del__(self) -> None:
+            signal.raise_signal(number)  # Python drops what is raised in a finaliser
+
+    def command() -> int:
+        Dropping()
+        stop_if_asked()
+        return 0
+
+    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    unraisable = sys.unraisablehook
+    sys.unraisablehook = lambda _: None
+    try:
+        assert guard(command) == status
+    finally:
+        sys.unraisablehook = unraisable
+        for each, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
+            signal.signal(each, handler)

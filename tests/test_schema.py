@@ -11,26 +11,30 @@ import pytest
 from jsonschema import Draft7Validator
 from torch import nn, optim
 from torch.optim import lr_scheduler
+from torchvision import ops
 
+from builder.editor import REGENERATE, editor_schema, schema_text
 from builder.fields import LAYER_NAME, RESERVED_NAMES, SPEC_NAME, Text, matches
+from builder.hints import LEFT_OUT
 from builder.kinds import Kind, Parameter, parameters
 from builder.layers import LAYERS
+from builder.layers.composites import COMPOSITES
 from builder.problems import Source
 from builder.recipe import DEVICE, Dataset, Loss, Optimizer, Recipe, Scheduler
-from builder.schema import REGENERATE, net_schema, schema_text
+from builder.schema import net_schema
 from builder.source import parse_value, plain
-from builder.validation import LEFT_OUT
 
 ROOT = Path(__file__).parent.parent
 FAMILIES: tuple[type[Kind], ...] = (Dataset, Loss, Optimizer, Scheduler)
 ALL_KINDS: dict[str, type[Kind]] = {
     **LAYERS,
+    **COMPOSITES,
     **{kind: cls for family in FAMILIES for kind, cls in family.table.items()},
 }
 
 # The torch class behind each kind that has one.
 TORCH: dict[str, type] = {
-    **{kind: getattr(nn, cls.__name__) for kind, cls in LAYERS.items()},
+    **{kind: getattr(nn, cls.__name__, None) or getattr(ops, cls.__name__) for kind, cls in LAYERS.items()},
     **{"nll_loss": nn.NLLLoss, "cross_entropy": nn.CrossEntropyLoss},
     **{"sgd": optim.SGD, "adam": optim.Adam, "adamw": optim.AdamW, "adadelta": optim.Adadelta},
     **{"one_cycle": lr_scheduler.OneCycleLR, "cosine": lr_scheduler.CosineAnnealingLR, "step": lr_scheduler.StepLR},
@@ -43,14 +47,23 @@ def subschemas(schema: dict[str, Any], where: str = "#") -> Iterator[tuple[str, 
     """The schema and every schema inside it, with the way there."""
     yield where, schema
     for key, value in schema.items():
-        if key == "properties":
+        if key in ("properties", "patternProperties", "definitions"):
             for name, inner in value.items():
-                yield from subschemas(inner, f"{where}/properties/{name}")
-        elif isinstance(value, dict):
+                yield from subschemas(inner, f"{where}/{key}/{name}")
+        elif isinstance(value, dict) and key != "dependencies":  # which are names of keys
             yield from subschemas(value, f"{where}/{key}")
 
 
 ALL_SCHEMAS = list(subschemas(net_schema()))
+EDITOR_SCHEMAS = list(subschemas(editor_schema()))
+
+# Words that only editors read, tried in yaml-language-server (see test_editor.py): what each is for.
+EDITOR_WORDS = {
+    "defaultSnippets": "a kind is inserted with the fields that it requires, a whole spec into an empty file",
+    "doNotSuggest": "a kind that has a snippet is not offered a second time, as a key",
+    "enumDescriptions": "a word's meaning, beside it",
+    "errorMessage": "what is wanted, in place of `Expected one of integer, string`",
+}
 
 
 def parameter_schemas() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -74,20 +87,44 @@ def test_the_schema_is_valid_draft_07() -> None:
 def test_every_word_of_the_schema_is_one_of_draft_07() -> None:
     # A misspelt keyword is ignored silently, and would check nothing.
     known = set(Draft7Validator.META_SCHEMA["properties"])
-    assert {word for _, schema in ALL_SCHEMAS for word in schema} - known == set()
+    assert {word for _, schema in EDITOR_SCHEMAS for word in schema} - known == set(EDITOR_WORDS)
 
 
-def test_every_mapping_is_closed() -> None:
+def test_what_is_added_for_editors_checks_nothing() -> None:
+    silent = {*EDITOR_WORDS, "patternErrorMessage"}
+    told, plain_schema = (_without(schema, silent) for schema in (editor_schema(), net_schema()))
+    # At the root of a file, what is required may stand in the spec that it extends, or in those that extend it.
+    keys = {word: plain_schema.pop(word) for word in ("properties", "additionalProperties")}
+    assert plain_schema.pop("required") == ["input", "layers"]
+    whole = keys | {"dependencies": {"layers": ["input"]}, "if": {"maxProperties": 1}, "then": {}}
+    part = _without(keys, {"required"})
+    assert told == plain_schema | {"if": {"required": ["extends"]}, "then": part, "else": whole}
+
+
+def _without(schema: Any, words: set[str]) -> Any:
+    if isinstance(schema, list):
+        return [_without(inner, words) for inner in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {word: _without(inner, words) for word, inner in schema.items() if word not in words}
+
+
+# Where names are free: variables, a block's parameters, the lists of a `for`, and a call's arguments.
+FREE = re.compile(r"/(variables|parameters|for|patternProperties/\^\[A-Z\])$")
+
+
+def test_every_mapping_is_closed_but_where_names_are_free() -> None:
     mappings = [(where, schema) for where, schema in ALL_SCHEMAS if "properties" in schema]
     assert len(mappings) > len(ALL_KINDS)  # that is, they are found
-    assert [where for where, schema in mappings if schema.get("additionalProperties") is not False] == []
+    is_open = [where for where, schema in mappings if schema.get("additionalProperties") is not False]
+    assert [where for where in is_open if not FREE.search(where)] == []
     # What takes a mapping says which keys: itself, or in the `else` of a choice.
     shapeless = [
         where
         for where, schema in ALL_SCHEMAS
-        if "object" in types(schema) and "properties" not in schema and "properties" not in schema.get("else", {})
+        if "object" in types(schema) and not {"properties", "patternProperties"} & {*schema, *schema.get("else", {})}
     ]
-    assert shapeless == []
+    assert [where for where in shapeless if not FREE.search(where)] == []
 
 
 def types(schema: dict[str, Any]) -> list[str]:
@@ -96,8 +133,8 @@ def types(schema: dict[str, Any]) -> list[str]:
 
 
 def test_no_alternative_or_keyword_that_confuses_an_editor_is_used() -> None:
-    for keyword in ("oneOf", "anyOf", "allOf", "not", "default", "title", "patternProperties", "uniqueItems"):
-        assert [where for where, schema in ALL_SCHEMAS if keyword in schema] == []
+    for keyword in ("oneOf", "anyOf", "allOf", "not", "default", "title", "propertyNames", "uniqueItems"):
+        assert [where for where, schema in EDITOR_SCHEMAS if keyword in schema] == []
 
 
 def test_every_parameter_has_a_description_that_ends_with_its_default() -> None:
@@ -119,7 +156,7 @@ def test_every_kind_is_described_in_one_line(kind: str) -> None:
     (description,) = {
         schema["properties"][kind]["description"]
         for _, schema in ALL_SCHEMAS
-        if "maxProperties" in schema and kind in schema["properties"]
+        if "maxProperties" in schema and kind in schema.get("properties", {})
     }
     assert 5 < len(description) <= 120
     assert description.endswith(".")
@@ -139,6 +176,7 @@ def test_a_default_is_told_as_a_person_would_write_it(cls: type[Kind], field: Pa
     written = plain(parse_value(Source("description", told)))
     assert field.type.canonical(written) == field.type.canonical(field.default)
     assert Draft7Validator(field.schema()).is_valid(written)
+    assert Draft7Validator(field.value_schema()).is_valid(written)
 
 
 TEXTS = [(LAYER_NAME, "relu_1"), (SPEC_NAME, "net-1"), (DEVICE, "cuda:1")]
@@ -176,8 +214,8 @@ def test_reserved_names_are_the_public_attributes_of_a_sequential() -> None:
             nn.Sequential().add_module(name, nn.ReLU())
 
 
-def test_every_kind_but_data_sets_has_a_torch_class() -> None:
-    assert set(TORCH) == set(ALL_KINDS) - set(Dataset.table)
+def test_every_kind_but_data_sets_and_composites_has_a_torch_class() -> None:
+    assert set(TORCH) == set(ALL_KINDS) - set(Dataset.table) - set(COMPOSITES)
 
 
 @pytest.mark.parametrize("kind", TORCH)

@@ -166,10 +166,20 @@ def watch(event, arguments):
         seen.append([event, str(arguments[-1])[:200]])
 from builder.__main__ import main
 import builder.formats, jsonschema, rich.console, rich.table
+before, after = json.loads(sys.argv[1])
+for words in before:
+    main(words)
 sys.addaudithook(watch)
-statuses = [main(["check", "specs"]), main(["show", "specs/evil.yaml"])]
+statuses = [main(words) for words in after]
 print(json.dumps([statuses, seen]), file=sys.stderr)
 """
+
+
+def watched(before: list[list[str]], after: list[list[str]], cwd: Path) -> tuple[list[int], list[list[str]]]:
+    """The statuses of commands, and all that the interpreter tells of them; those before are run unwatched."""
+    done = run([sys.executable, "-c", WATCH, json.dumps([before, after])], cwd=cwd)
+    statuses, seen = json.loads(done.stderr.splitlines()[-1])
+    return statuses, seen
 
 
 def test_check_writes_nothing_opens_no_network_and_imports_nothing_that_a_spec_names(tmp_path: Path) -> None:
@@ -187,8 +197,7 @@ def test_check_writes_nothing_opens_no_network_and_imports_nothing_that_a_spec_n
     (specs / "tag.yaml").write_text('a: !!python/object/apply:os.system ["touch pwned"]\n', encoding="utf-8")
     shutil.copy(ROOT / "specs" / "net.yaml", specs)
     before = sorted(tmp_path.rglob("*"))
-    done = run([sys.executable, "-c", WATCH], cwd=tmp_path)
-    statuses, seen = json.loads(done.stderr.splitlines()[-1])
+    statuses, seen = watched([], [["check", "specs"], ["show", "specs/evil.yaml"]], cwd=tmp_path)
     assert statuses == [1, 1]
     assert sorted(tmp_path.rglob("*")) == before
     read = {path for event, path in seen if event == "read"}
@@ -201,3 +210,16 @@ def test_check_writes_nothing_opens_no_network_and_imports_nothing_that_a_spec_n
     assert {name for name in imported if name.split(".")[0] in ("evil", "torch", "os", "posix")} == set()
     allowed = {"read", "import", "exec", "compile"}
     assert [entry for entry in seen if entry[0] not in allowed] == []
+
+
+def test_no_invalid_spec_makes_check_do_more_than_read_it() -> None:
+    """After specs that load what is loaded when it is needed, hundreds of wrong ones open nothing but their like."""
+    first = ["check", "specs/net.yaml", "specs/notebook.yaml", "tests/specs/invalid/fields/hostile_names.yaml"]
+    statuses, seen = watched([first], [["check", "tests/specs/invalid", "--jobs", "1"]], cwd=ROOT)
+    assert statuses == [1]
+    invalid = ROOT / "tests" / "specs" / "invalid"
+    read = {(ROOT / what).resolve() for event, what in seen if event == "read"}
+    assert {path for path in invalid.rglob("*.yaml") if path.name[0] != "_"} <= read
+    assert [path for path in read if not path.is_relative_to(invalid)] == []  # some extend others
+    # Expressions are parsed with `ast`, which compiles them to a tree; nothing is executed.
+    assert {event for event, _ in seen} <= {"read", "compile"}

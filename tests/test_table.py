@@ -1,11 +1,13 @@
 """The plan table: pinned whole, its columns add up to its totals, and what a narrow place leaves out."""
 
+import html
 import io
 import os
 import re
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 from rich.console import Console
 
 from builder import Plan, load_spec, make_plan
@@ -139,3 +141,41 @@ def test_what_still_does_not_fit_is_folded_and_not_cut(monkeypatch: pytest.Monke
 
 def test_a_table_without_rows_prints_its_titles() -> None:
     assert Table(COLUMNS, []).text().split()[:4] == ["name", "kind", "params", "line"]
+
+
+# --- Markdown ---
+
+MARKUP = ["a|b", "`code`", "<b>x</b>", "[a](b)", "*a*", "_a_", "# a", "~~a~~", "&amp;", "https://a.b", "www.a.b", "\\|"]
+
+
+def cells_of(markdown: str) -> list[list[str]]:
+    """What a reader sees in the rows of the table, those of titles first."""
+    page = MarkdownIt("commonmark").enable("table").render(markdown)
+    rows = re.findall(r"<tr>(.*?)</tr>", page, re.DOTALL)
+    found = [re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row, re.DOTALL) for row in rows]
+    assert not any(re.search("<(?!/?strong>)", cell) for row in found for cell in row)
+    return [[html.unescape(cell) for cell in row] for row in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [*zip(HOSTILE, SHOWN, strict=True), *((markup, markup) for markup in MARKUP)]
+)
+def test_user_text_is_inert_in_markdown_wherever_it_stands(text: str, shown: str) -> None:
+    table = Table((Column("name"), Column(text, "right")), [(text, "1")], ("1", text), title=text, notes=[text])
+    assert cells_of(table.markdown()) == [
+        ["name", shown],
+        [shown, "1"],
+        ["<strong>1</strong>", f"<strong>{shown}</strong>"],
+    ]
+    assert not re.search(r"(?<!\\)://|www\.", table.markdown())  # GitHub makes links of these
+    assert len(table.markdown().splitlines()) == 8
+
+
+def test_markdown_keeps_the_sides_of_columns_and_the_indentation_of_rows() -> None:
+    table = Table((Column("name"), Column("params", "right")), [("block", "1,000"), ("  conv", "  1")])
+    assert table.markdown().splitlines() == [
+        "| name | params |",
+        "| :--- | ---: |",
+        "| block | 1,000 |",
+        "| &nbsp;&nbsp;conv | &nbsp;&nbsp;1 |",
+    ]

@@ -1,34 +1,24 @@
 """What torch itself says about a network: the oracle that a plan's numbers are compared with.
 
 Shapes come from a real forward and from one on the meta device, MACs from `torch.utils.flop_counter`, receptive fields
-from gradients. Nothing here uses a formula of `builder.geometry`.
-
-For the fields a `probe` takes the network's place: the same windows, with positive weights that sum to one, so that no
-gradient cancels and every value on an image of ones is 1 unless some window on the way saw padding.
+from gradients (see `torch_probes`). Nothing here uses a formula of `builder.geometry`.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from math import prod
 
 import torch
-import torch.nn.functional as F  # noqa: N812  # its usual name
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
+from torch_probes import TOLERANCE, MeanAlong, MeanOfHalves, probe
 
 from builder import Plan, build_model
 from builder.geometry import AxisField, Interval
 from builder.layers import Shape
-from builder.plan import ReceptiveField, Signal
 
-TOLERANCE = 1e-9  # of a sum of weights that should be 1; a padded border takes away far more
 BATCH = 2  # batch norm wants two values per channel
-POOLS = (nn.MaxPool2d, nn.AvgPool2d)
-ADAPTIVE_POOLS = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
-SOFTMAXES = (nn.Softmax, nn.LogSoftmax)
-ELEMENT_WISE = (nn.ReLU, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Identity)
-CONSTANT_IN_TESTING = (nn.BatchNorm1d, nn.BatchNorm2d, nn.Dropout, nn.Dropout2d)
 
 
 @contextmanager
@@ -50,10 +40,10 @@ def on_meta(plan: Plan) -> nn.Sequential:
 
 @one_thread()
 @torch.no_grad()
-def shapes(model: nn.Sequential, in_shape: Shape, device: str) -> list[Shape]:
+def shapes(model: nn.Sequential, in_shape: Shape, device: str, dtype: torch.dtype = torch.float32) -> list[Shape]:
     """What each child gives for one image."""
     model.eval()
-    values = torch.zeros(BATCH, *in_shape, device=device)
+    values = torch.zeros(BATCH, *in_shape, device=device, dtype=dtype)
     found: list[Shape] = []
     for child in model:
         values = child(values)
@@ -94,95 +84,6 @@ def train_once(model: nn.Sequential, in_shape: Shape) -> list[str]:
     ]
 
 
-class WindowOfOnes(nn.Module):
-    """A pooling as a depthwise convolution with equal weights; its output size is asked of the real pooling."""
-
-    def __init__(self, pool: nn.Module) -> None:
-        super().__init__()
-        self.pool = pool
-
-    def forward(self, values: Tensor) -> Tensor:
-        wanted = self.pool(torch.empty(values.shape, device="meta")).shape[-2:]
-        kernel, stride, padding, dilation = (
-            both(getattr(self.pool, name, 1)) for name in ("kernel_size", "stride", "padding", "dilation")
-        )
-        after = [
-            # With ceil_mode the last window may reach further than the padding.
-            max((wanted[axis] - 1) * stride[axis] + dilation[axis] * (kernel[axis] - 1) + 1 - size - padding[axis], 0)
-            for axis, size in enumerate(values.shape[-2:])
-        ]
-        padded = F.pad(values, (padding[1], after[1], padding[0], after[0]))
-        channels = values.shape[1]
-        ones = torch.ones(channels, 1, *kernel, dtype=values.dtype) / (kernel[0] * kernel[1])
-        result = F.conv2d(padded, ones, stride=stride, dilation=dilation, groups=channels)
-        return result[..., : wanted[0], : wanted[1]]
-
-
-class MeanAlong(nn.Module):
-    """A softmax's dependences: along one dimension, everything on everything."""
-
-    def __init__(self, dim: int) -> None:
-        super().__init__()
-        self.dim = dim
-
-    def forward(self, values: Tensor) -> Tensor:
-        return values.mean(self.dim, keepdim=True).expand_as(values)
-
-
-def both(value: Any) -> tuple[int, int]:
-    return (int(value), int(value)) if isinstance(value, int) else (int(value[0]), int(value[1]))
-
-
-def probe(model: nn.Sequential, in_shape: Shape, *, thin: bool = False) -> nn.Sequential:
-    """The network's windows with positive weights; `thin` leaves one channel in every layer, for large networks."""
-    generator = torch.Generator().manual_seed(0)
-    values = torch.zeros(1, *((1, *in_shape[1:]) if thin else in_shape), dtype=torch.float64)
-    children: list[nn.Module] = []
-    with torch.no_grad():
-        for child in model:
-            children.append(_probe_child(child, tuple(values.shape[1:]), generator, thin))
-            values = children[-1](values)
-    return nn.Sequential(*children)
-
-
-def _probe_child(child: nn.Module, in_shape: Shape, generator: torch.Generator, thin: bool) -> nn.Module:
-    if isinstance(child, nn.Conv2d):
-        conv = nn.Conv2d(
-            in_shape[0],
-            1 if thin else child.out_channels,
-            both(child.kernel_size),
-            stride=both(child.stride),
-            padding=child.padding if isinstance(child.padding, str) else both(child.padding),
-            dilation=both(child.dilation),
-            groups=1 if thin else child.groups,
-            bias=False,
-            dtype=torch.float64,
-        )
-        return _with_positive_weights(conv, generator)
-    if isinstance(child, nn.Linear):
-        linear = nn.Linear(in_shape[-1], 1 if thin else child.out_features, bias=False, dtype=torch.float64)
-        return _with_positive_weights(linear, generator)
-    if isinstance(child, POOLS):
-        return WindowOfOnes(child)
-    if isinstance(child, ADAPTIVE_POOLS):
-        return nn.AdaptiveAvgPool2d(child.output_size)
-    if isinstance(child, SOFTMAXES):
-        assert child.dim is not None
-        return MeanAlong(child.dim)
-    if isinstance(child, nn.Flatten):
-        return child
-    if isinstance(child, (*ELEMENT_WISE, *CONSTANT_IN_TESTING)):
-        return nn.Identity()
-    raise NotImplementedError(f"no probe for {child}: add it to tests/torch_oracle.py")
-
-
-def _with_positive_weights(child: nn.Conv2d | nn.Linear, generator: torch.Generator) -> nn.Module:
-    with torch.no_grad():
-        weights = torch.rand(child.weight.shape, generator=generator, dtype=torch.float64) + 0.1
-        child.weight.copy_(weights / weights.flatten(1).sum(1).reshape(-1, *[1] * (weights.dim() - 1)))
-    return child
-
-
 @dataclass(frozen=True)
 class Unit:
     """One number that a layer gives: its row and column in the last map, and the pixels that it depends on."""
@@ -193,10 +94,17 @@ class Unit:
 
 
 @one_thread()
-def units(model: nn.Sequential, in_shape: Shape, *, thin: bool = False) -> list[list[Unit]]:
-    """Of each child the first, the centre and the last unit, and the first and last that no padding reaches."""
+def units(
+    model: nn.Sequential, in_shape: Shape, *, thin: bool = False, every_position: bool = False
+) -> list[list[Unit]]:
+    """Of each child the first, the centre and the last unit, and the first and last that no padding reaches.
+
+    With `every_position` all units of the first channel instead, for small networks.
+    """
     network = probe(model, in_shape, thin=thin)
-    image = torch.ones(5, *((1, *in_shape[1:]) if thin else in_shape), dtype=torch.float64, requires_grad=True)
+    in_shape = (1, *in_shape[1:]) if thin else in_shape
+    most = max(prod(shape[1:]) for shape in shapes(network, in_shape, "cpu", torch.float64)) if every_position else 5
+    image = torch.ones(most, *in_shape, dtype=torch.float64, requires_grad=True)
     rows, columns = (
         torch.arange(in_shape[axis]).reshape(1, 1, *((-1, 1) if axis == 1 else (1, -1))).expand_as(image[:1])
         for axis in (1, 2)
@@ -204,12 +112,16 @@ def units(model: nn.Sequential, in_shape: Shape, *, thin: bool = False) -> list[
     values: Tensor = image
     found: list[list[Unit]] = []
     for child in network:
-        values = child(values)
-        rows, columns = (_indices_after(child, values, indices, axis) for axis, indices in ((0, rows), (1, columns)))
+        before, values = values, child(values)
+        rows, columns = (
+            _indices_after(child, before, values, indices, axis) for axis, indices in ((0, rows), (1, columns))
+        )
         flat = values.flatten(1)
         centre = _centre(values.shape[1:])
         inside = ((flat[0] - 1).abs() < TOLERANCE).nonzero().flatten().tolist() or [centre]
         places = [0, centre, flat.shape[1] - 1, inside[0], inside[-1]]
+        if every_position:
+            places = list(range(prod(values.shape[2:])))
         # One image of the batch for each of the units, so that one gradient tells all.
         chosen = flat[torch.arange(len(places)), torch.tensor(places)]
         (gradient,) = torch.autograd.grad(chosen.sum(), image, retain_graph=True)
@@ -220,23 +132,30 @@ def units(model: nn.Sequential, in_shape: Shape, *, thin: bool = False) -> list[
                     seen=(_extent(used.any(2).any(0)), _extent(used.any(1).any(0))),
                     is_inside=abs(value - 1) < TOLERANCE,
                 )
-                for place, used, value in zip(places, gradient != 0, chosen.tolist(), strict=True)
+                for place, used, value in zip(places, gradient[: len(places)] != 0, chosen.tolist(), strict=True)
             ]
         )
     return found
 
 
-def _indices_after(child: nn.Module, values: Tensor, indices: Tensor, axis: int) -> Tensor:
+def _indices_after(child: nn.Module, before: Tensor, values: Tensor, indices: Tensor, axis: int) -> Tensor:
     """The row (or column) that each number of a layer's output stands for."""
-    if isinstance(child, nn.Conv2d | WindowOfOnes | nn.AdaptiveAvgPool2d):
-        count = values.shape[axis + 2]
-        return torch.arange(count).reshape(1, 1, *((-1, 1) if axis == 0 else (1, -1))).expand_as(values[:1])
-    if isinstance(child, nn.Flatten):
+    if isinstance(child, nn.Flatten | nn.Unflatten):
         result: Tensor = child(indices)
         return result
+    if isinstance(child, MeanOfHalves):
+        return indices.chunk(2, child.dim)[0]
     if isinstance(child, nn.Linear):
         return indices[..., :1].expand_as(values[:1])
-    return indices
+    if isinstance(child, nn.Identity | MeanAlong | nn.ChannelShuffle):
+        return indices
+    count = values.shape[-1] if values.dim() == 3 else values.shape[axis + 2]
+    if values.dim() == 4:
+        return torch.arange(count).reshape(1, 1, *((-1, 1) if axis == 0 else (1, -1))).expand_as(values[:1])
+    # Along rows: the axis that they run over is counted anew, the other stays as it was.
+    runs_along = bool((indices[..., :1] != indices).any())
+    kept = indices[..., :1] if values.shape[1] == before.shape[1] else indices[:, :1, :1]
+    return (torch.arange(count) if runs_along else kept).expand_as(values[:1])
 
 
 def _centre(shape: Sequence[int]) -> int:
@@ -252,14 +171,8 @@ def _extent(used: Tensor) -> Interval | None:
 
 
 def fields(plan: Plan) -> list[tuple[AxisField, AxisField]]:
-    """The plan's fields per layer and axis; the rows hold their sizes, strides and paddings."""
-    signal = Signal.of_input(plan.spec.input)
-    found = []
-    for row in plan.rows:
-        signal = signal.through(row.layer, row.name)
-        assert ReceptiveField.of(signal, plan.spec.input) == row.receptive_field
-        found.append(signal.fields)
-    return found
+    """The plan's fields per top-level row and axis."""
+    return [row.receptive_field.fields for row in plan.rows]
 
 
 def field_differences(planned: tuple[AxisField, AxisField], seen: Sequence[Unit], in_shape: Shape) -> list[str]:
@@ -271,15 +184,15 @@ def field_differences(planned: tuple[AxisField, AxisField], seen: Sequence[Unit]
     wrong = []
     for unit in seen:
         for axis, (field, size) in enumerate(zip(planned, in_shape[1:], strict=True)):
-            first, last = field.interval(unit.index[axis])
-            pixels = unit.seen[axis]
-            if unit.is_inside:
-                agrees = pixels == (first, last)
+            interval, pixels = field.interval(unit.index[axis]), unit.seen[axis]
+            if unit.is_inside or interval is None:
+                agrees = pixels == interval
             else:
+                first, last = interval
                 agrees = pixels is None or (max(first, 0) <= pixels[0] and pixels[1] <= min(last, size - 1))
             if not agrees:
                 name = ("row", "column")[axis]
-                wrong.append(f"{name} {unit.index[axis]}: plan {(first, last)}, torch {pixels}, {unit.is_inside=}")
+                wrong.append(f"{name} {unit.index[axis]}: plan {interval}, torch {pixels}, {unit.is_inside=}")
     return wrong
 
 

@@ -3,15 +3,43 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from builder.problems import Problem, errors
+from builder.plan import Plan, ReceptiveField
+from builder.problems import Problem, Severity, errors, printable
+from builder.signals import Shape
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What a network comes to."""
+
+    output: Shape
+    params: int
+    macs: int
+    receptive_field: ReceptiveField
+
+    @classmethod
+    def of(cls, plan: Plan) -> "Totals":
+        return cls(plan.output, plan.params, plan.macs, plan.receptive_field)
 
 
 @dataclass(frozen=True)
 class FileReport:
-    """One spec and what is wrong with it."""
+    """One spec and what is wrong with it; `totals` is None where errors, or an incomplete base, leave none."""
 
     file: str
     problems: Sequence[Problem]
+    totals: Totals | None = None
+
+    @property
+    def faults(self) -> list[Problem]:
+        """Errors and warnings; an info is advice."""
+        return [problem for problem in self.problems if problem.severity != "info"]
+
+    @property
+    def verdict(self) -> str:
+        """`2 errors, 1 warning`, or `ok`."""
+        counts = [(_number_of("error", self.problems), "error"), (_number_of("warning", self.problems), "warning")]
+        return ", ".join(counted(number, noun) for number, noun in counts if number) or "ok"
 
 
 @dataclass(frozen=True)
@@ -30,15 +58,19 @@ class Report:
 
     @property
     def num_warnings(self) -> int:
-        return len(self.problems) - self.num_errors
+        return _number_of("warning", self.problems)
 
     @property
     def verdict(self) -> str:
         """`2 errors, 1 warning in 3 specs`."""
         counts = f"{counted(self.num_errors, 'error')}, {counted(self.num_warnings, 'warning')}"
-        if not self.problems:
+        if not self.num_errors and not self.num_warnings:
             counts = "no problems"
         return f"{counts} in {counted(len(self.files), 'spec')}"
+
+
+def _number_of(severity: Severity, problems: Sequence[Problem]) -> int:
+    return sum(problem.severity == severity for problem in problems)
 
 
 def counted(number: int, noun: str) -> str:
@@ -49,4 +81,4 @@ def counted(number: int, noun: str) -> str:
 def unshown(file: FileReport, limit: int) -> str:
     """The line that stands for the problems beyond the limit, if there are any."""
     more = len(file.problems) - limit
-    return f"... and {counted(more, 'more problem')} in {file.problems[0].place.source.name}" if more > 0 else ""
+    return f"... and {counted(more, 'more problem')} in {printable(file.file)}" if more > 0 else ""

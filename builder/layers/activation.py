@@ -1,9 +1,9 @@
-"""Activations: element by element, so shape and receptive field pass through; only a softmax looks around."""
+"""Activations: element by element, so shape and receptive field pass through; a softmax looks around, a GLU halves."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
-from builder.fields import Choice, Dimension, Finite, parameter
+from builder.fields import Channels, Choice, Dimension, Finite, Positive, parameter
 from builder.kinds import Misfit, MisfitError
 from builder.layers.base import Layer, Shape, described
 
@@ -75,6 +75,147 @@ class Sigmoid(Layer, kind="sigmoid"):
         from torch import nn
 
         return nn.Sigmoid()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReLU6(Layer, kind="relu6"):
+    """min(max(x, 0), 6)."""
+
+    def module(self, in_shape: Shape) -> "nn.Module":
+        from torch import nn
+
+        return nn.ReLU6()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ELU(Layer, kind="elu"):
+    """x where x is positive, alpha * (exp(x) - 1) elsewhere."""
+
+    alpha: Finite = parameter("how far below zero the values reach", default=1.0)
+
+    def module(self, in_shape: Shape) -> "nn.Module":
+        from torch import nn
+
+        return nn.ELU(self.alpha)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SELU(Layer, kind="selu"):
+    """An ELU scaled so that values keep mean 0 and deviation 1 (Klambauer et al. 2017, arXiv:1706.02515)."""
+
+    def module(self, in_shape: Shape) -> "nn.Module":
+        from torch import nn
+
+        return nn.SELU()
+
+
+@dataclass(frozen=True, kw_only=True)
+class CELU(Layer, kind="celu"):
+    """x where x is positive, alpha * (exp(x / alpha) - 1) elsewhere."""
+
+    alpha: Positive = parameter("how far below zero the values reach", default=1.0)
+
+    def module(self, in_shape: Shape) -> "nn.Module":
+        from torch import nn
+
+        return nn.CELU(self.alpha)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PReLU(Layer, kind="prelu"):
+    """x where x is positive, a learned slope * x elsewhere."""
+
+    num_parameters: Channels = parameter("slopes: 1 for all channels, or one for each", default=1)
+    init: Finite = parameter("the slopes before training", default=0.25)
+
+    def check_input(self, in_shape: Shape) -> None:
+        if self.num_parameters not in (1, in_shape[0]):
+            what = "features" if len(in_shape) == 1 else "channels"
+            wanted = f"neither 1 nor the {in_shape[0]}" if in_shape[0] > 1 else "not 1, the number of"
+            message = f"`num_parameters` (={self.num_parameters}) is {wanted} input {what}"
+            hint = f"write 1 or {in_shape[0]}" if in_shape[0] > 1 else "write 1"
+            raise MisfitError(Misfit("wrong-value", message, hint, "num_parameters"))
+
+    def params(self, in_shape: Shape) -> int:
+        return self.num_parameters
+
+    def module(self, in_shape: Shape) -> "nn.Module":
+        from torch import nn
+
+        return nn.PReLU(self.num_parameters, self.init)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Softplus(Layer, kind="softplus"):
+    """log(1 + exp(beta * x)) / beta, a smooth ReLU."""
+
+    beta: Positive = parameter("how sharply it bends", default=1.0)
+    threshold: Finite = parameter("above it, beta * x counts as so large that x is given as it is", default=20.0)
+
+    def module(self, in_shape: Shape) -> "nn.Module":
+        from torch import nn
+
+        return nn.Softplus(self.beta, self.threshold)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hardswish(Layer, kind="hardswish"):
+    """x * relu6(x + 3) / 6, a silu of straight lines."""
+
+    def module(self, in_shape: Shape) -> "nn.Module":
+        from torch import nn
+
+        return nn.Hardswish()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hardsigmoid(Layer, kind="hardsigmoid"):
+    """relu6(x + 3) / 6, a sigmoid of straight lines."""
+
+    def module(self, in_shape: Shape) -> "nn.Module":
+        from torch import nn
+
+        return nn.Hardsigmoid()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mish(Layer, kind="mish"):
+    """x * tanh(softplus(x))."""
+
+    def module(self, in_shape: Shape) -> "nn.Module":
+        from torch import nn
+
+        return nn.Mish()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GLU(Layer, kind="glu"):
+    """The first half of the channels times the sigmoid of the second (Dauphin et al. 2017, arXiv:1612.08083)."""
+
+    dim: Dimension = parameter("the dimension that is halved: the channels or features, which are 1", default=-1)
+
+    def check_input(self, in_shape: Shape) -> None:
+        dimension = resolve_dim("dim", self.dim, in_shape)
+        if dimension > 0:
+            across = {(3, 1): "rows", (3, 2): "columns", (2, 1): "positions"}[len(in_shape), dimension]
+            message = f"`dim` (={self.dim}) would halve the {across} of {described(in_shape)}"
+            raise MisfitError(Misfit("wrong-dim", message, "write `dim: 1`, the channels", "dim"))
+        if in_shape[0] % 2:
+            what = "features" if len(in_shape) == 1 else "channels"
+            message = f"the {in_shape[0]} input {what} can't be halved"
+            raise MisfitError(Misfit("odd-channels", message, f"let an even number of {what} arrive"))
+
+    def halves(self, in_shape: Shape) -> int:
+        """The dimension of which one half is multiplied with the other."""
+        return resolve_dim("dim", self.dim, in_shape)
+
+    def output_shape(self, in_shape: Shape) -> Shape:
+        return (in_shape[0] // 2, *in_shape[1:])
+
+    def module(self, in_shape: Shape) -> "nn.Module":
+        from torch import nn
+
+        return nn.GLU(self.dim)
 
 
 @dataclass(frozen=True, kw_only=True)

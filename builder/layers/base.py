@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from builder.geometry import AxisWindow
 from builder.kinds import Kind, Misfit, MisfitError
+from builder.signals import Shape as Shape  # the layers' own word
 
 if TYPE_CHECKING:
     from torch import nn
 
-Shape = tuple[int, ...]  # without the batch: (channels, height, width), or (features,)
-Windows = tuple[AxisWindow, AxisWindow]  # height, width
+Windows = tuple[AxisWindow, ...]  # one for each dimension but the channels: height and width, or the length
 
 RANK_NAMES = {1: "features", 2: "rows of features", 3: "a map (channels, height, width)"}
 
@@ -22,9 +22,10 @@ class Layer(Kind, family="layer"):
 
     ranks: ClassVar[tuple[int, ...]] = (1, 2, 3)  # the numbers of dimensions that it takes, the batch left out
     slides: ClassVar[bool] = False  # whether it has a `window`
+    acts_on_pixels: ClassVar[bool] = True  # whether `per_pixel` may apply it to single pixels, as to so many images
 
     def window(self, in_shape: Shape) -> Windows:
-        """What an output unit sees, per axis: it determines the output size and the receptive field."""
+        """What an output unit sees, per dimension: it determines the output size and the receptive field."""
         raise NotImplementedError
 
     def channels(self, in_shape: Shape) -> int:
@@ -38,9 +39,8 @@ class Layer(Kind, family="layer"):
         """The shape that the layer gives; `(channels, height, width) -> (channels', height', width')`."""
         if not self.slides:
             return in_shape
-        vertical, horizontal = self.window(in_shape)
-        height, width = in_shape[1:]
-        return (self.channels(in_shape), vertical.output_size(height), horizontal.output_size(width))
+        sizes = zip(self.window(in_shape), in_shape[1:], strict=True)
+        return (self.channels(in_shape), *(window.output_size(size) for window, size in sizes))
 
     def mixes(self, in_shape: Shape) -> tuple[int, ...]:
         """The dimensions (0 is the channels) along which every output position sees every input position."""
@@ -48,6 +48,14 @@ class Layer(Kind, family="layer"):
 
     def merges(self, in_shape: Shape) -> tuple[int, int] | None:
         """The first and last dimension that the layer flattens into one, if it does."""
+        return None
+
+    def splits(self, in_shape: Shape) -> tuple[int, tuple[int, ...]] | None:
+        """The dimension that the layer cuts into several, if it does, and their sizes."""
+        return None
+
+    def halves(self, in_shape: Shape) -> int | None:
+        """The dimension whose two halves the layer makes one, if it does."""
         return None
 
     def params(self, in_shape: Shape) -> int:

@@ -1,13 +1,14 @@
-"""Layers over features: flatten, linear, and the one that does nothing."""
+"""Layers over features: flatten and its inverse, linear, and the one that does nothing."""
 
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from builder.fields import Channels, Dimension, Flag, Integer, parameter
+from builder.fields import Channels, Dimension, Flag, Integer, ListOf, parameter
 from builder.kinds import Misfit, MisfitError
 from builder.layers.activation import resolve_dim
-from builder.layers.base import Layer, Shape
+from builder.layers.base import Layer, Shape, described
+from builder.limits import MAX_CHANNELS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -38,6 +39,44 @@ class Flatten(Layer, kind="flatten"):
         from torch import nn
 
         return nn.Flatten(self.start_dim, self.end_dim)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unflatten(Layer, kind="unflatten"):
+    """Cuts a dimension into several: (features,) -> (channels, height, width), or (channels, length)."""
+
+    ranks: ClassVar = (1, 2)
+
+    dim: Dimension = parameter("the dimension that is cut, such as 1; the batch is 0")
+    unflattened_size: Annotated[tuple[int, ...], ListOf(Integer(1, MAX_CHANNELS), 2, 3)] = parameter(
+        "the sizes that it becomes, such as [32, 7, 7]"
+    )
+
+    def check_input(self, in_shape: Shape) -> None:
+        dimension, sizes = self.splits(in_shape)
+        product, found = prod(sizes), in_shape[dimension]
+        if product != found:
+            text = " * ".join(str(size) for size in sizes)
+            message = f"`unflattened_size` makes {text} = {product} of a dimension of {found}"
+            hint = f"write sizes whose product is {found}"
+            raise MisfitError(Misfit("wrong-product", message, hint, "unflattened_size"))
+        rank = len(in_shape) - 1 + len(sizes)
+        if rank > 3:
+            message = f"{described(in_shape)} would become an input of {rank} dimensions"
+            hint = "write 2 sizes: a map has 3 dimensions"
+            raise MisfitError(Misfit("wrong-rank", message, hint, "unflattened_size"))
+
+    def splits(self, in_shape: Shape) -> tuple[int, tuple[int, ...]]:
+        return resolve_dim("dim", self.dim, in_shape), self.unflattened_size
+
+    def output_shape(self, in_shape: Shape) -> Shape:
+        dimension, sizes = self.splits(in_shape)
+        return (*in_shape[:dimension], *sizes, *in_shape[dimension + 1 :])
+
+    def module(self, in_shape: Shape) -> "nn.Module":
+        from torch import nn
+
+        return nn.Unflatten(self.dim, self.unflattened_size)
 
 
 @dataclass(frozen=True, kw_only=True)

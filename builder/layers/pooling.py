@@ -4,7 +4,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from builder.fields import Flag, Integer, OptionalSize, OrNull, Padding, PartialSize, Size, pair_text, parameter
+from builder.fields import (
+    Flag,
+    Integer,
+    Length,
+    LengthPadding,
+    OptionalLength,
+    OptionalSize,
+    OrNull,
+    Padding,
+    PartialSize,
+    Size,
+    pair_text,
+    parameter,
+)
 from builder.geometry import AdaptiveWindow, Window
 from builder.kinds import Misfit
 from builder.layers.base import Layer, Shape
@@ -16,54 +29,78 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Pooling(Layer):
-    """What max and average pooling share."""
+    """What max and average pooling share; each size, stride and padding holds one number per axis."""
 
-    ranks: ClassVar = (3,)
     slides: ClassVar = True
 
-    kernel_size: Size = parameter("height and width of the window, such as 2")
-    stride: OptionalSize = parameter("step from one window to the next", default=None, default_text="kernel_size")
-    padding: Padding = parameter("rows and columns added on each side, at most half the kernel", default=0)
+    kernel_size: tuple[int, ...]
+    stride: tuple[int, ...] | None
+    padding: tuple[int, ...]
     ceil_mode: Flag = parameter("round the output size up, so that the last rows and columns count", default=False)
 
     def rules(self) -> Iterator[Misfit]:
-        half = (self.kernel_size[0] // 2, self.kernel_size[1] // 2)
+        half = tuple(size // 2 for size in self.kernel_size)
         if any(padding > limit for padding, limit in zip(self.padding, half, strict=True)):
             yield Misfit(
                 "padding-too-large",
-                f"padding {pair_text(self.padding)} is more than half of kernel_size {pair_text(self.kernel_size)}",
-                f"write a padding up to {pair_text(half)}",
+                f"padding {_text(self.padding)} is more than half of kernel_size {_text(self.kernel_size)}",
+                f"write a padding up to {_text(half)}",
                 "padding",
             )
 
     @property
-    def step(self) -> tuple[int, int]:
+    def step(self) -> tuple[int, ...]:
         """The stride, which is the kernel's size when not given."""
         return self.kernel_size if self.stride is None else self.stride
 
     @property
-    def steps_within(self) -> tuple[int, int]:
-        """The dilation, for the kind that has one."""
-        return (1, 1)
+    def steps_within(self) -> tuple[int, ...]:
+        """The dilation, for the kinds that have one."""
+        return (1,) * len(self.kernel_size)
 
-    def window(self, in_shape: Shape) -> tuple[Window, Window]:
-        height, width = (
+    def window(self, in_shape: Shape) -> tuple[Window, ...]:
+        return tuple(
             Window(kernel_size, stride, padding, dilation=dilation, ceil_mode=self.ceil_mode)
             for kernel_size, stride, padding, dilation in zip(
                 self.kernel_size, self.step, self.padding, self.steps_within, strict=True
             )
         )
-        return height, width
+
+
+def _text(sizes: tuple[int, ...]) -> str:
+    return pair_text((sizes[0], sizes[-1]))
 
 
 @dataclass(frozen=True, kw_only=True)
-class MaxPool2d(Pooling, kind="max_pool2d"):
+class MapPooling(Pooling):
+    """Pooling of a map."""
+
+    ranks: ClassVar = (3,)
+
+    kernel_size: Size = parameter("height and width of the window, such as 2")
+    stride: OptionalSize = parameter("step from one window to the next", default=None, default_text="kernel_size")
+    padding: Padding = parameter("rows and columns added on each side, at most half the kernel", default=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowPooling(Pooling):
+    """Pooling along rows."""
+
+    ranks: ClassVar = (2,)
+
+    kernel_size: Length = parameter("length of the window, such as 2")
+    stride: OptionalLength = parameter("step from one window to the next", default=None, default_text="kernel_size")
+    padding: LengthPadding = parameter("positions added on each side, at most half the kernel", default=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxPool2d(MapPooling, kind="max_pool2d"):
     """The largest value of each window: (channels, height, width) -> (channels, height', width')."""
 
     dilation: Size = parameter("step from one element of the window to the next", default=1)
 
     @property
-    def steps_within(self) -> tuple[int, int]:
+    def steps_within(self) -> tuple[int, ...]:
         return self.dilation
 
     def module(self, in_shape: Shape) -> "nn.Module":
@@ -75,7 +112,25 @@ class MaxPool2d(Pooling, kind="max_pool2d"):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AvgPool2d(Pooling, kind="avg_pool2d"):
+class MaxPool1d(RowPooling, kind="max_pool1d"):
+    """The largest value of each window: (channels, length) -> (channels, length')."""
+
+    dilation: Length = parameter("step from one element of the window to the next", default=1)
+
+    @property
+    def steps_within(self) -> tuple[int, ...]:
+        return self.dilation
+
+    def module(self, in_shape: Shape) -> "nn.Module":
+        from torch import nn
+
+        return nn.MaxPool1d(
+            self.kernel_size, self.stride, self.padding, dilation=self.dilation, ceil_mode=self.ceil_mode
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AvgPool2d(MapPooling, kind="avg_pool2d"):
     """The mean of each window: (channels, height, width) -> (channels, height', width')."""
 
     count_include_pad: Flag = parameter("count the padding's zeros in the mean", default=True)
@@ -97,8 +152,26 @@ class AvgPool2d(Pooling, kind="avg_pool2d"):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AvgPool1d(RowPooling, kind="avg_pool1d"):
+    """The mean of each window: (channels, length) -> (channels, length')."""
+
+    count_include_pad: Flag = parameter("count the padding's zeros in the mean", default=True)
+
+    def module(self, in_shape: Shape) -> "nn.Module":
+        from torch import nn
+
+        return nn.AvgPool1d(
+            self.kernel_size,
+            self.stride or self.kernel_size,
+            self.padding,
+            ceil_mode=self.ceil_mode,
+            count_include_pad=self.count_include_pad,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class AdaptivePooling(Layer):
-    """What adaptive pooling shares: the output size is given, the windows follow from it."""
+    """What adaptive pooling of a map shares: the output size is given, the windows follow from it."""
 
     ranks: ClassVar = (3,)
     slides: ClassVar = True
@@ -128,3 +201,22 @@ class AdaptiveMaxPool2d(AdaptivePooling, kind="adaptive_max_pool2d"):
         from torch import nn
 
         return nn.AdaptiveMaxPool2d(self.output_size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptiveAvgPool1d(Layer, kind="adaptive_avg_pool1d"):
+    """The means of equal parts of each row: (channels, length) -> (channels, output_size)."""
+
+    ranks: ClassVar = (2,)
+    slides: ClassVar = True
+
+    output_size: Length = parameter("length of the output, such as 1")
+
+    def window(self, in_shape: Shape) -> tuple[AdaptiveWindow]:
+        (length,) = self.output_size
+        return (AdaptiveWindow(length),)
+
+    def module(self, in_shape: Shape) -> "nn.Module":
+        from torch import nn
+
+        return nn.AdaptiveAvgPool1d(self.output_size)

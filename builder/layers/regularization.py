@@ -2,14 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
 
-from builder.fields import Probability, parameter
+from builder.fields import Choice, Probability, parameter
 from builder.kinds import Misfit
 from builder.layers.base import Layer, Shape
 
 if TYPE_CHECKING:
     from torch import nn
+
+DropMode = Literal["row", "batch"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,3 +45,23 @@ class Dropout2d(RandomDrop, kind="dropout2d"):
         from torch import nn
 
         return nn.Dropout2d(self.p)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StochasticDepth(RandomDrop, kind="stochastic_depth"):
+    """In training, sets whole images to zero at random and scales up the rest (Huang et al. 2016, arXiv:1603.09382).
+
+    At the end of a residual's layers it leaves these out for some images, as `torchvision.ops.StochasticDepth` does.
+    """
+
+    acts_on_pixels: ClassVar = False
+
+    p: Probability = parameter("probability that an image's values are dropped, such as 0.1")
+    mode: Annotated[DropMode, Choice(get_args(DropMode))] = parameter(
+        "drop single images (row), or all images of a batch together (batch)", default="row"
+    )
+
+    def module(self, in_shape: Shape) -> "nn.Module":
+        from builder.modules import StochasticDepth
+
+        return StochasticDepth(self.p, self.mode)

@@ -7,6 +7,7 @@ from typing import Annotated
 from builder.fields import END, Integer, OrNull, Text, matches, parameter
 from builder.kinds import Kind, Misfit, OneOf
 from builder.limits import MAX_BATCH_SIZE, MAX_EPOCHS, MAX_SEED
+from builder.recipe.budget import Budget
 from builder.recipe.datasets import Dataset
 from builder.recipe.losses import Loss
 from builder.recipe.optimizers import Optimizer
@@ -62,4 +63,4 @@ def is_device(text: str) -> bool:
     return matches(DEVICE, text)
 
 
-__all__ = ["DEVICE", "Dataset", "Loss", "Optimizer", "Recipe", "Scheduler", "is_device"]
+__all__ = ["DEVICE", "Budget", "Dataset", "Loss", "Optimizer", "Recipe", "Scheduler", "is_device"]

@@ -8,6 +8,7 @@ import errno
 import os
 import re
 import stat
+import sys
 from itertools import islice
 from pathlib import Path
 from typing import NoReturn
@@ -19,7 +20,23 @@ from builder.source.composer import Composer
 from builder.source.nodes import Entry, ListNode, MapNode, Node, Scalar, plain
 from builder.source.positions import Positions
 
-__all__ = ["Entry", "ListNode", "MapNode", "Node", "Scalar", "find_specs", "parse", "parse_value", "plain", "read_file"]
+__all__ = [
+    "STDIN",
+    "Entry",
+    "ListNode",
+    "MapNode",
+    "Node",
+    "Scalar",
+    "find_specs",
+    "is_base",
+    "parse",
+    "parse_value",
+    "plain",
+    "read_file",
+    "read_stdin",
+]
+
+STDIN = "<stdin>"
 
 _BOM = b"\xef\xbb\xbf"
 # What YAML forbids, and byte order marks inside the text: nobody sees them.
@@ -63,14 +80,20 @@ def _not_a_mapping(source: Source, root: Node | None) -> Problem:
 
 
 def find_specs(path: Path) -> list[Path]:
-    """The specs below a directory, sorted: not in hidden folders, not those whose names start with `_` (or `.`)."""
+    """The specs below a directory, sorted: not in hidden folders, no hidden ones, and no bases of others."""
     if not os.path.isdir(path):  # noqa: PTH112  # Path.is_dir fails on a name that is too long
         return [path]
     found = []
     for folder, subfolders, names in os.walk(path, onerror=_unreadable):
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        found += [Path(folder, name) for name in names if name.endswith((".yaml", ".yml")) and name[0] not in "._"]
+        files = [Path(folder, name) for name in names if name.endswith((".yaml", ".yml")) and name[0] != "."]
+        found += [file for file in files if not is_base(file)]
     return sorted(found)
+
+
+def is_base(path: Path) -> bool:
+    """Whether a file may be incomplete, because others extend it: its name starts with `_`."""
+    return path.name.startswith("_")
 
 
 def _unreadable(error: OSError) -> NoReturn:
@@ -91,18 +114,31 @@ def _reason(error: OSError | ValueError) -> str:
 
 def read_file(path: Path) -> tuple[Source, bytes]:
     """The text of a spec, and its bytes as they are in the file."""
-    data = _read_bytes(path)
+    return _decoded(str(path), _read_bytes(path))
+
+
+def read_stdin() -> tuple[Source, bytes]:
+    """The text of a spec from standard input, and its bytes."""
+    try:
+        if sys.stdin is None:  # it was closed before the start (`<&-`)
+            raise UsageError(_cannot_read(STDIN, "it is closed"))
+        return _decoded(STDIN, sys.stdin.buffer.read(MAX_SPEC_BYTES + 1))
+    except OSError as error:
+        raise UsageError(_cannot_read(STDIN, _reason(error))) from None
+
+
+def _decoded(name: str, data: bytes) -> tuple[Source, bytes]:
     if len(data) > MAX_SPEC_BYTES:
-        source = Source(str(path), "")
+        source = Source(name, "")
         hint = "that is no spec"
         raise SpecError(
             [Problem("file-too-large", f"file has more than {MAX_SPEC_BYTES:,} bytes", Place(source, 1, 1, 1, 1), hint)]
         )
     skipped = len(_BOM) if data.startswith(_BOM) else 0
     try:
-        source = Source(str(path), data[skipped:].decode("utf-8"))
+        source = Source(name, data[skipped:].decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise SpecError([_not_utf8(path, data, skipped, error.start)]) from None
+        raise SpecError([_not_utf8(name, data, skipped, error.start)]) from None
     _check_characters(source, skipped)
     return source, data
 
@@ -136,9 +172,9 @@ def _read_up_to(descriptor: int, size: int) -> bytes:
     return data
 
 
-def _not_utf8(path: Path, data: bytes, skipped: int, bad: int) -> Problem:
+def _not_utf8(name: str, data: bytes, skipped: int, bad: int) -> Problem:
     """The first byte that is not UTF-8; `bad` counts from behind a byte order mark."""
-    source = Source(str(path), data[skipped:].decode("utf-8", "replace"))
+    source = Source(name, data[skipped:].decode("utf-8", "replace"))
     before = len(data[skipped : skipped + bad].decode("utf-8"))
     place = Positions(source).place(before, before + 1)
     wide = data.startswith((b"\xff\xfe", b"\xfe\xff"))

@@ -6,25 +6,29 @@ they guard against exist.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NoReturn
 
 import yaml
 
-from builder.limits import MAX_ALIASED_NODES, MAX_ALIASES, MAX_DEPTH, MAX_NODES
+from builder.limits import MAX_ALIASED_NODES, MAX_ALIASES, MAX_DEPTH, MAX_EXPRESSION, MAX_NODES
 from builder.problems import Place, Problem, Source, show
 from builder.source import events
-from builder.source.events import Event, Mark, PythonEvents
+from builder.source.events import Event, Events, Mark, PythonEvents
 from builder.source.nodes import Entry, ListNode, MapNode, Node, Scalar
 from builder.source.positions import Positions
 from builder.source.scalars import Fault, Value, resolve
 from builder.source.syntax import Break, SyntaxFault, bad_escape, explain, tag_fault
 
+_NO_VALUE = re.compile(r"\s*[,}]")  # what follows a key that has nothing behind it
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _PROPERTIES = re.compile(r"(?:&[\w-]*\s*|!\S*\s*|#[^\n]*\n\s*)+")
 # A directive above the document that is none of YAML 1.1 or 1.2.
 _ODD_DIRECTIVE = re.compile(r"(?:[ \t]*(?:#.*)?[\r\n]|%(?:YAML[ \t]+1\.[12]|TAG)[ \t\r\n].*)*+(?=%)")
+
+
+_TOO_NESTED = "maximum nesting depth"  # in the words of libyaml, from PyYAML 6.0.4 on
 
 
 class _GivenUpError(Exception):
@@ -52,6 +56,20 @@ class _Open:
     def key_due(self) -> bool:
         return self.is_map and not self.value_due
 
+    @property
+    def last(self) -> Node | None:
+        """The value before the key or the item that is due."""
+        if self.is_map:
+            return next(reversed(self.entries.values())).value if self.entries and not self.value_due else None
+        return self.items[-1] if self.items else None
+
+    def replace_last(self, node: Node) -> None:
+        if self.is_map:
+            key, entry = self.entries.popitem()
+            self.entries[key] = replace(entry, value=node)
+        else:
+            self.items[-1] = node
+
 
 @dataclass(frozen=True, slots=True)
 class _Anchored:
@@ -61,6 +79,13 @@ class _Anchored:
     node: Node | None = None
     size: int = 0
     height: int = 0
+
+
+def _is_cut(scalar: Scalar) -> bool:
+    """Whether an unquoted computed value ends before its parentheses do."""
+    raw = scalar.raw
+    is_expression = not scalar.quoted and raw.startswith("$") and len(raw) <= MAX_EXPRESSION
+    return is_expression and raw.count("(") > raw.count(")")
 
 
 class Composer:
@@ -90,7 +115,9 @@ class Composer:
 
     def compose(self) -> Node | None:
         """The node of the text, as far as `problems` stays empty; None if there is none."""
-        stream = events.open_events(self.source.text)
+        return self._compose(events.open_events(self.source.text))
+
+    def _compose(self, stream: Events) -> Node | None:
         try:
             self._check_directives()
             while (event := stream.get_event()) is not None:
@@ -99,6 +126,8 @@ class Composer:
         except _GivenUpError:
             self.broken = True
         except yaml.MarkedYAMLError as error:
+            if _TOO_NESTED in str(error.problem):
+                return self._compose_again()
             since = error.context_mark.index if error.context_mark else -1
             at = error.problem_mark.index if error.problem_mark else 0
             self._give_up(f"{error.context}: {error.problem}", at, since)
@@ -109,6 +138,13 @@ class Composer:
         finally:
             stream.dispose()
         return self._root
+
+    def _compose_again(self) -> Node | None:
+        """libyaml looks far ahead, and may find the text nested too deep before any event has told where our cap is."""
+        other = Composer(self.source)
+        root = other._compose(PythonEvents(self.source.text))
+        self.problems, self.broken = other.problems, other.broken
+        return root
 
     # --- events ---
 
@@ -124,6 +160,8 @@ class Composer:
             self._check_properties(event)
         place = self._scalar_place(event)
         quoted = bool(event.style)  # of a plain scalar it is "" with libyaml, None with PyYAML
+        if not quoted and self._goes_on(event, place):
+            return
         value: Value = event.value
         if quoted:
             self._check_quoted(event)
@@ -139,6 +177,28 @@ class Composer:
         if top is None or not top.key_due:  # a number as a key is refused as a key
             self._report(value.code, value.message, place, value.hint)
         return None
+
+    def _goes_on(self, event: Event, place: Place) -> bool:
+        """Whether the words only go on with a computed value that a comma has cut: `{a: $(min(b, c))}`.
+
+        To YAML that mapping has a second key, `c))`, with nothing behind it.
+        """
+        top = self._stack[-1] if self._stack else None
+        cut = top.last if top and top.in_brackets else None
+        if top is None or not isinstance(cut, Scalar) or not _is_cut(cut):
+            return False
+        if top.is_map and not _NO_VALUE.match(self.source.text, event.end_mark.index):
+            return False
+        text = f"{cut.raw}, {event.value}"
+        whole = Scalar(text, replace(cut.place, end_line=place.end_line, end_column=place.end_column), False, text)
+        if self.problems and self.problems[-1].place == cut.place:
+            self.problems.pop()  # it told of the part that was known then
+        in_quotes = show(f'"{text}"')
+        hint = "close it, and write it in quotes" if _is_cut(whole) else f"write it in quotes: {in_quotes}"
+        self._report("unquoted-comma", f"a comma ends the value {show(text.partition(',')[0])}", whole.place, hint)
+        top.replace_last(whole)
+        top.value_due, top.key = top.is_map, None
+        return True
 
     def _start(self, event: Event) -> None:
         if event.anchor is not None or event.tag is not None:

@@ -9,12 +9,16 @@ from builder.source.scalars import Value
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """One value. `raw` is its text before it was resolved; a quoted value is always text."""
+    """One value. `raw` is its text before it was resolved; a quoted value is always text.
+
+    Where a computed value (`$name`) was replaced by what it is, `value` and `raw` are of that.
+    """
 
     value: Value
     place: Place
     quoted: bool
     raw: str
+    computed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from builder.exits import TrainingError
+from builder.exits import TrainingError, stop_if_asked
 from builder.recipe import Recipe
 from builder.training.data import Data, Images
 
@@ -110,6 +110,7 @@ def train_epoch(
     total = 0.0
     lr = 0.0
     for step, indices in enumerate(batches, start=steps_before + 1):
+        stop_if_asked()
         inputs, labels = images.batch(indices)  # (n, channels, height, width), (n,)
         optimizer.zero_grad(set_to_none=True)
         batch_loss: Tensor = loss(model(inputs), labels)
