@@ -54,7 +54,6 @@ def _told(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     told = {word: _all_told(inner) if word in _HOLDS_NAMES else _told(inner) for word, inner in schema.items()}
-    told.pop("patternErrorMessage", None)
     if _is_choice(schema):
         return _told_choice(told)
     return told | _values(schema) | _message(schema)

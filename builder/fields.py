@@ -221,9 +221,7 @@ def or_computed(fragment: Schema) -> Schema:
         return others | {"if": {"pattern": COMPUTED}, "else": {"enum": fragment["enum"]}}
     if "string" in kinds:  # words beside other values: see `WordOr`
         return _items_or_computed(fragment) | {"pattern": rf"^(\$|{fragment['pattern'].removeprefix('^')})"}
-    message = "write a value, or a computed one: `$name` or `$(expression)`"
-    computed = {"type": [*kinds, "string"], "pattern": COMPUTED, "patternErrorMessage": message}
-    return _items_or_computed(fragment) | computed
+    return _items_or_computed(fragment) | {"type": [*kinds, "string"], "pattern": COMPUTED}
 
 
 def _items_or_computed(fragment: Schema) -> Schema:

@@ -16,6 +16,7 @@ from builder.limits import MAX_SHOWN_PROBLEMS
 
 COMMAND_LINE = "command line"
 MAX_SHOWN_VALUE = 60  # characters of a value inside a message
+MAX_COMPARED = 500  # words that a misspelt one may stand for
 CERTAIN_LIKENESS = 0.75  # of a misspelt word to the only one that it may stand for
 MAX_SHOWN_LINE = 160  # characters of a line inside a code frame
 MAX_SHOWN_USES = 6  # calls below a code frame
@@ -223,8 +224,13 @@ def warnings(problems: Iterable[Problem]) -> list[Problem]:
 
 
 def suggest(word: str, known: Iterable[str], likeness: float = 0.6) -> str:
-    """The known word that `word` most probably means, or an empty text; a `likeness` of 1 is the word itself."""
+    """The known word that `word` most probably means, or an empty text; a `likeness` of 1 is the word itself.
+
+    Among very many words none is looked for: it would take long, once for each of perhaps as many mistakes.
+    """
     words = list(known)
+    if len(words) > MAX_COMPARED:
+        return ""
     if matches := get_close_matches(word, words, n=1, cutoff=likeness):
         return matches[0]
     parts = [other for other in words if len(word) > 2 and (other.startswith(word) or word in other.split("_"))]
@@ -240,6 +246,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 def certain(word: str, known: Iterable[str]) -> str:
     """The only known word that `word` can be a misspelling of, or an empty text."""
     words = list(known)
+    if len(words) > MAX_COMPARED:
+        return ""
     matches = [other for other in words if _letters(other) == _letters(word)]  # `BatchNorm2d`, `max-pool2d`
     matches = matches or get_close_matches(word, words, n=2, cutoff=CERTAIN_LIKENESS)
     return matches[0] if len(matches) == 1 else ""

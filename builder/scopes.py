@@ -6,6 +6,7 @@ given what it needs, that no name is given twice, and that no block comes to its
 
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from builder.computed import Names, computed_below, fault_problem, read_expression, value_of
 from builder.expressions import CONTEXT_NAMES, Value, name_fault
@@ -33,6 +34,7 @@ from builder.problems import Place, Problem, SpecError, both, certain, did_you_m
 from builder.source import ListNode, MapNode, Node, Scalar
 from builder.wording import kind_like, listed
 
+MAX_SHOWN_WAY = 8  # names of a circle
 OF_ITERATION = frozenset(("index", "count"))
 OF_BLOCK = frozenset(("block_index", "block_count"))
 OF_PLACE = frozenset(("in_channels",))
@@ -93,24 +95,30 @@ def walked(edges: Mapping[str, Iterable[Edge]]) -> tuple[list[str], list[tuple[l
     order: list[str] = []
     circles: list[tuple[list[str], Spot | None]] = []
     done: set[str] = set()
-    way: list[str] = []
+    way: dict[str, int] = {}  # to where the walk is; each name with its position
     for start in edges:
         stack = [] if start in done else [(start, iter(edges[start]))]
-        way += [start] if stack else []
+        way = dict.fromkeys([start], 0) if stack else {}
         while stack:
             name, rest = stack[-1]
             to, spot = next(rest, ("", None))
             if not to:
                 stack.pop()
-                way.pop()
+                del way[name]
                 done.add(name)
                 order.append(name)
             elif to in way:
-                circles.append(([*way[way.index(to) :], to], spot))
+                circles.append(([*islice(way, way[to], None), to], spot))
             elif to not in done:
+                way[to] = len(way)
                 stack.append((to, iter(edges[to])))
-                way.append(to)
     return order, circles
+
+
+def _way_text(names: list[str]) -> str:
+    """`a` -> `b` -> `a`, however long the circle is."""
+    shown = names if len(names) <= MAX_SHOWN_WAY else [*names[: MAX_SHOWN_WAY - 2], "", names[-1]]
+    return " -> ".join(show(name) if name else "..." for name in shown)
 
 
 def _holds_mapping(node: Node) -> bool:
@@ -151,7 +159,7 @@ def _used_names(argument: Argument) -> list[str]:
 def _cycle_problem(names: list[str], nodes: Mapping[str, Argument], path: Path) -> Problem:
     node = nodes[names[0]]
     place = node.place if not isinstance(node, GivenLayers) else node.items[0].place
-    way = " -> ".join(map(show, names))
+    way = _way_text(names)
     message = f"{show(names[0])} comes to itself again: {way}"
     hint = "give it a value" if len(names) == 2 else "give one of them a value"
     return Problem("circular-variable", message, place, hint, path_text((*path, names[0])))
@@ -337,7 +345,7 @@ class ScopeCheck:
             yield self._circle_problem(names, spot)
 
     def _circle_problem(self, names: list[str], spot: Spot | None) -> Problem:
-        way = " -> ".join(map(show, names))
+        way = _way_text(names)
         assert spot is not None  # as `_calls` says
         place, path = spot
         message = f"block {show(names[0])} comes to itself again: {way}"

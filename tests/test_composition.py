@@ -294,6 +294,35 @@ layers:
     assert [(use.block, use.place.line) for use in problem.uses] == [("Inner", 5), ("Outer", 8)]
 
 
+def test_a_problem_in_layers_given_as_a_default_tells_the_call_too(planned: Planner) -> None:
+    text = """\
+blocks:
+  Block: {parameters: {size, inner: {conv2d: {out_channels: 4, kernel_size: $size}}}, layers: [relu, $inner]}
+layers:
+  - Block: {size: 9}
+"""
+    problem = planned.problem(text)
+    assert (problem.code, problem.place.line) == ("kernel-too-large", 3)
+    assert [(use.block, use.place.line) for use in problem.uses] == [("Block", 5)]
+
+
+def test_a_circle_of_thousands_of_names_is_told_in_a_line(planned: Planner) -> None:
+    names = [f"v{number}" for number in range(20_000)]
+    circle = "".join(f"  {name}: ${names[number - 1]}\n" for number, name in enumerate(names))
+    problem = planned.problem(f"variables:\n{circle}layers: [relu]")
+    assert problem.code == "circular-variable"
+    assert "`v0` -> `v19999` -> `v19998`" in problem.message
+    assert len(problem.message) < 200
+
+
+def test_among_very_many_names_none_is_suggested(planned: Planner) -> None:
+    many = ", ".join(f"width{number}: 1" for number in range(2000))
+    problem = planned.problem(f"variables: {{{many}}}\nlayers: [conv2d: {{out_channels: $widht7, kernel_size: 1}}]")
+    assert (problem.code, problem.message) == ("unknown-name", "unknown name `$widht7`".replace("$", ""))
+    assert "did you mean" not in problem.hint
+    assert problem.replacement == ""
+
+
 # --- what is shown ---
 
 

@@ -14,8 +14,8 @@ DOORS = {"runner", "builder", "builder.__main__"}
 FLOORS = (
     *("version", "limits", "codes", "exits", "processes", "problems", "geometry", "signals", "fields", "kinds"),
     *("table", "layers", "recipe", "schema", "source", "expressions", "paths", "computed", "lists", "overrides"),
-    *("inheritance", "wording", "hints", "reference", "validation", "items", "scopes", "writing", "spec", "starter"),
-    *("editor", "plan", "lints", "formats", "fixing", "checking"),
+    *("inheritance", "wording", "hints", "reference", "refusals", "validation", "items", "scopes", "writing"),
+    *("spec", "starter", "editor", "plan", "lints", "formats", "fixing", "checking"),
     *("requirements", "mnist_sample", "modules", "model", "training", "report"),
 )
 FIRST_TORCH_FLOOR = FLOORS.index("modules")

@@ -68,18 +68,26 @@ def argument_value(argument: Argument, names: Mapping[str, Value], scope: Scope,
     return value_of(argument, names, path)
 
 
-def entered(block: Block, order: tuple[str, ...], given: Mapping[str, Value], outer: Names, channels: int) -> Names:
-    """The names inside a block that is called: arguments, then defaults and variables. Raises `SpecError`."""
+def entered(block: Block, order: tuple[str, ...], given: Mapping[str, Value], call: Scope, channels: int) -> Scope:
+    """The names inside a block: arguments, then defaults and variables. Raises `SpecError`.
+
+    Args:
+        block: the block that is called.
+        order: its defaults and variables, each behind those that it uses.
+        given: the arguments.
+        call: the names that are known without them, and the calls that led here, this one included.
+        channels: those that arrive.
+    """
     own = dict(given)
-    names = Names({"in_channels": channels}, Names(own, outer))
+    inside = replace(call, names=Names(own, call.names))
+    names = inside.with_channels(channels)
     for name in order:
         if name not in own:
             argument = block.variables.get(name) or block.parameters[name]
             assert argument is not None  # the order holds what has a value
             key = "variables" if name in block.variables else "parameters"
-            inside = Scope(Names(own, outer))
             own[name] = argument_value(argument, names, inside, (*block.path, key, name))
-    return Names(own, outer)
+    return inside
 
 
 def standing_for(item: GivenItem | ValueItem, value: Value, scope: Scope) -> tuple[Item, Scope] | None:

@@ -311,11 +311,10 @@ class Walk:
         self.block_calls[block.name] += 1
         of_call = {"block_index": number, "block_count": self.block_counts.get(block.name, 1)}
         uses = (Use(block.name, item.head), *scope.uses)
-        outer = Names(of_call, self._constants)
-        inside = Scope(outer, uses, scope.depth)
+        call = Scope(Names(of_call, self._constants), uses, scope.depth)
         order = self.spec.orders[block.name]
-        names = self._maker.told(inside, lambda: entered(block, order, given, outer, signal.channels))
-        rows, after = self._chain(block.items, signal, Scope(names, uses, scope.depth))
+        inside = self._maker.told(call, lambda: entered(block, order, given, call, signal.channels))
+        rows, after = self._chain(block.items, signal, inside)
         row = self._group_row(item, seat, signal, after, scope, GROUP, rows, block.name)
         return _collapsed(row), after
 

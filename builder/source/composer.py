@@ -6,7 +6,7 @@ they guard against exist.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import NoReturn
 
@@ -16,6 +16,7 @@ from builder.limits import MAX_ALIASED_NODES, MAX_ALIASES, MAX_DEPTH, MAX_EXPRES
 from builder.problems import Place, Problem, Source, show
 from builder.source import events
 from builder.source.events import Event, Events, Mark, PythonEvents
+from builder.source.frames import Anchored, Open
 from builder.source.nodes import Entry, ListNode, MapNode, Node, Scalar
 from builder.source.positions import Positions
 from builder.source.scalars import Fault, Value, resolve
@@ -35,52 +36,6 @@ class _GivenUpError(Exception):
     """The pass ends here: what follows can't be understood, or would cost too much."""
 
 
-@dataclass(slots=True)
-class _Open:
-    """A list or a mapping whose end has not come yet."""
-
-    start: Mark
-    first: int  # the character it starts with, from 0; an anchor before it doesn't count
-    is_map: bool
-    in_brackets: bool
-    bracket: bool  # it starts with a bracket of its own; the pair in `[a: b]` doesn't
-    anchor: str | None
-    items: list[Node] = field(default_factory=list)
-    entries: dict[str, Entry] = field(default_factory=dict)
-    key: tuple[str, Place] | None = None  # None where the key was refused
-    value_due: bool = False
-    size: int = 1  # nodes, those that aliases repeat counted each time
-    height: int = 1
-
-    @property
-    def key_due(self) -> bool:
-        return self.is_map and not self.value_due
-
-    @property
-    def last(self) -> Node | None:
-        """The value before the key or the item that is due."""
-        if self.is_map:
-            return next(reversed(self.entries.values())).value if self.entries and not self.value_due else None
-        return self.items[-1] if self.items else None
-
-    def replace_last(self, node: Node) -> None:
-        if self.is_map:
-            key, entry = self.entries.popitem()
-            self.entries[key] = replace(entry, value=node)
-        else:
-            self.items[-1] = node
-
-
-@dataclass(frozen=True, slots=True)
-class _Anchored:
-    """What an anchor stands for; the node is None until its end has come."""
-
-    place: Place
-    node: Node | None = None
-    size: int = 0
-    height: int = 0
-
-
 def _is_cut(scalar: Scalar) -> bool:
     """Whether an unquoted computed value ends before its parentheses do."""
     raw = scalar.raw
@@ -95,9 +50,9 @@ class Composer:
         self.source = source
         self.problems: list[Problem] = []
         self.broken = False  # the pass ended early
-        self._stack: list[_Open] = []
+        self._stack: list[Open] = []
         self._root: Node | None = None
-        self._anchors: dict[str, _Anchored] = {}
+        self._anchors: dict[str, Anchored] = {}
         self._nodes = 0
         self._aliases = 0
         self._aliased_nodes = 0
@@ -207,11 +162,11 @@ class Composer:
         if len(self._stack) == MAX_DEPTH:
             self._too_deep(self._place(first, first + 1))
         if event.anchor is not None:
-            self._anchors[event.anchor] = _Anchored(self._place(first, first + 1))
+            self._anchors[event.anchor] = Anchored(self._place(first, first + 1))
         is_map = type(event) is yaml.MappingStartEvent
         in_brackets = bool(event.flow_style)
         bracket = in_brackets and first < event.end_mark.index and self.source.text[first] in "[{"
-        self._stack.append(_Open(event.start_mark, first, is_map, in_brackets, bracket, event.anchor))
+        self._stack.append(Open(event.start_mark, first, is_map, in_brackets, bracket, event.anchor))
 
     def _end(self, event: Event) -> None:
         closed = self._stack.pop()
@@ -239,7 +194,7 @@ class Composer:
             self._too_deep(place)
         self._add(target.node, place, None, target.size, target.height)
 
-    def _dangling(self, name: str, target: "_Anchored | None", place: Place) -> None:
+    def _dangling(self, name: str, target: "Anchored | None", place: Place) -> None:
         shown = show(f"*{name}")
         if target is None:
             hint = f"set {show(f'&{name}')} before it; text that starts with `*` needs quotes"
@@ -255,7 +210,7 @@ class Composer:
     ) -> None:
         """Put a node that stands at `place` where the innermost open collection wants it."""
         if anchor is not None:
-            self._anchors[anchor] = _Anchored(place, node, size, height)
+            self._anchors[anchor] = Anchored(place, node, size, height)
         if not self._stack:
             self._root = node
             return
@@ -277,7 +232,7 @@ class Composer:
             top.value_due = True
             top.key = None if refused else self._key(top, node, place)
 
-    def _key(self, top: _Open, node: Node, place: Place) -> tuple[str, Place] | None:
+    def _key(self, top: Open, node: Node, place: Place) -> tuple[str, Place] | None:
         """The node as a key of `top`, or None and a problem."""
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
             self._not_text(node, place)
@@ -380,7 +335,7 @@ class Composer:
             index -= 1
         return index
 
-    def _collection_place(self, closed: _Open, end: Mark) -> Place:
+    def _collection_place(self, closed: Open, end: Mark) -> Place:
         start = closed.start
         if closed.first != start.index or (closed.in_brackets and not closed.bracket):
             last = self._without_blanks(end.index) if closed.in_brackets else self._positions.line_end(closed.first)
