@@ -4,109 +4,248 @@ python runner.py specs/net.yaml                          check, plan, build, tra
 python runner.py specs/net.yaml training.epochs=3        with something changed for this run
 python runner.py specs/net.yaml 'layers[0].conv2d.out_channels=16'
 python runner.py specs/lenet5.yaml specs/tiny.yaml       one run each, then a comparison
+python runner.py --resume runs/net/1                     go on with a run that was stopped
+python runner.py test runs/net/1                         test a finished run again
+python runner.py predict runs/net/1 picture.png          what a finished run takes pictures for
 """
 
-import argparse
-import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder import Spec, __version__, load_spec, make_plan
-from builder.exits import Status, Stop, guard, reported, say
-from builder.lints import remarks
-from builder.plan import Plan, Row, plan_table
-from builder.problems import SpecError
-from builder.recipe import is_device
-from builder.requirements import require_training_packages
+from builder.exits import Status, Stop, guard, output, reported, say, signals_waiting, stop_if_asked
 
+# All else is imported behind `guard`, which listens to Ctrl-C.
 if TYPE_CHECKING:
+    from builder.options import TrainOptions
+    from builder.plan import Plan, Row
+    from builder.recipe import Dataset
+    from builder.runs.directory import RunDirectory
+    from builder.spec import Spec
     from builder.training.result import RunResult
-
-
-@dataclass(frozen=True)
-class Options:
-    """What this run was asked to do; none of it belongs to the recipe."""
-
-    specs: Sequence[str]
-    overrides: Sequence[str]
-    data_dir: Path | None
-    runs: Path
-    offline: bool
-    device: str | None
-    quiet: bool
+    from builder.training.session import Session
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run every spec of the command line and return the exit status."""
+    """Do what the command line says and return the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    return guard(lambda: run(words))
+    command = {"test": test, "predict": predict}.get(words[0] if words else "")
+    return guard(lambda: command(words[1:]) if command else run(words))
 
 
 def run(words: Sequence[str]) -> int:
     """Try every spec; the first status that isn't 0 counts."""
-    options = parse(words)
+    from builder.options import train_options
+
+    options = train_options(words, str(__doc__))
     results: list[RunResult] = []
     status = Status.DONE
-    for path in options.specs:
+    for path in options.specs or [""]:
         try:
-            result = run_spec(path, options)
-            results.append(result)
-            result.plan.spec.budget.check_accuracy(result.plan.name, result.test.accuracy)
+            result = resume(path, options) if options.resume else start(path, options)
+            if result:
+                results.append(result)
+                result.plan.spec.budget.check_accuracy(result.plan.name, result.test.accuracy)
         except Stop as stop:
             failure = reported(stop)
             status = status or failure
     if len(options.specs) > 1 and results:
         from builder.report.summary import comparison_table
 
-        comparison_table(results).print(sys.stdout)
+        with output() as stream:
+            comparison_table(results).print(stream)
     return status
 
 
-def run_spec(path: str, options: Options) -> "RunResult":
-    """One spec, from its text to its summary."""
+def start(path: str, options: "TrainOptions") -> "RunResult | None":
+    """A new run of a spec, from its text to its summary; None if it was only tried."""
+    from builder.spec import load_spec
+
     spec = load_spec(path, options.overrides)
     recipe = spec.require_recipe()
+    session = prepare(spec, recipe.dataset, options, is_new=True)
+    if options.dry_run:
+        dry_run(session)
+        return None
+
+    from builder.runs.directory import RunDirectory
+    from builder.runs.lock import RunLock
+
+    directory = RunDirectory.create(options.runs, spec)
+    with RunLock(directory.path), signals_waiting():
+        return train_session(session, directory, options)
+
+
+def resume(path: str, options: "TrainOptions") -> "RunResult | None":
+    """Go on with a run that was stopped; None if it is done."""
+    from builder.runs.finding import find_checkpoint
+    from builder.runs.lock import RunLock
+    from builder.runs.resuming import check_same_run, how_it_finished, kept_spec
+    from builder.spec import load_spec
+
+    folder, file = find_checkpoint(str(options.resume), options.runs)
+    kept = kept_spec(folder)
+    spec = load_spec(path, options.overrides) if path else kept_spec(folder, options.overrides)
+    check_same_run(kept, spec)
+    recipe = spec.require_recipe()
+    if finished := how_it_finished(folder, recipe):
+        say(finished)
+        return None
+    with RunLock(folder):
+        from builder.runs.directory import RunDirectory
+        from builder.training.restoring import dataset_so_far, last_checkpoint, restore
+
+        directory = RunDirectory(folder)
+        checkpoint = last_checkpoint(directory, file)
+        session = prepare(spec, dataset_so_far(checkpoint, recipe), options, is_new=checkpoint is None)
+        restore(session, checkpoint, directory, options.strict)
+        if spec.resolved() != kept.resolved():
+            directory.save_resolved(spec)
+        with signals_waiting():
+            return train_session(session, directory, options)
+
+
+def prepare(spec: "Spec", dataset: "Dataset", options: "TrainOptions", is_new: bool) -> "Session":
+    """The plan, the data, the network: everything that has to be there before the first step."""
+    from builder.plan import problems_of_size
+    from builder.problems import SpecError
+    from builder.requirements import require_tensorboard, require_training_packages
+
     plan = show_plan(spec, options.quiet)
     require_training_packages()
+    if options.tensorboard:
+        require_tensorboard()
 
     import torch
 
+    from builder.data.images import load_data
     from builder.model import build_model
-    from builder.report.progress import Progress
-    from builder.report.summary import summary_table
-    from builder.training.data import load_data
     from builder.training.device import choose_device
-    from builder.training.loop import train
-    from builder.training.result import RunResult
-    from builder.training.run_directory import RunDirectory
+    from builder.training.engine import apply_settings
+    from builder.training.failures import explained
+    from builder.training.initialisation import initialise
+    from builder.training.session import Session
+    from builder.training.warm_start import start_from
+
+    recipe = spec.require_recipe()
+
+    def check_size(used: "Dataset", num_images: int) -> None:
+        if recipe.num_train(used) is None and (problems := problems_of_size(plan, used, num_images)):
+            raise SpecError(problems)
 
     device = choose_device(options.device or recipe.device)
+    apply_settings(recipe)
     data = load_data(
-        recipe.dataset, data_dir=options.data_dir, offline=options.offline, device=device, quiet=options.quiet
+        dataset,
+        validation=recipe.validation,
+        data_dir=options.data_dir,
+        offline=options.offline,
+        device=device,
+        quiet=options.quiet,
+        may_write=not options.dry_run,
+        may_fall_back=is_new,
+        check_size=check_size,
     )
     if data.fallback_used:
-        say(f"training on {data.dataset.kind} instead of {recipe.dataset.kind}: {data.fallback_reason}")
-    directory = RunDirectory.create(options.runs, spec)
+        say(f"training on {data.dataset.kind} instead of {dataset.kind}: {data.fallback_reason}")
     torch.manual_seed(recipe.seed)
-    model = build_model(plan).to(device)
-    epochs = []
-    with Progress(recipe.epochs, len(data.train), options.quiet) as progress:
-        for epoch in train(model, data, recipe, progress.observe):
-            directory.log(epoch.to_json())
-            progress.finish_epoch(epoch)
-            epochs.append(epoch)
-    directory.save_weights(model)
-    result = RunResult(plan, recipe, data.dataset, data.fallback_reason, device, tuple(epochs), directory.path)
+    model = build_model(plan)
+    if is_new:
+        initialise(model, plan, recipe, data.train)
+        if recipe.start_from:
+            say(start_from(model, recipe.start_from))
+    with explained("with a network of this size; make it smaller"):
+        return Session(plan, model.to(device), data)
+
+
+def train_session(session: "Session", directory: "RunDirectory", options: "TrainOptions") -> "RunResult":
+    """The loop, and what is left when it is done."""
+    from builder.report.pages import Pages
+    from builder.report.progress import Progress
+    from builder.report.summary import summary_table
+    from builder.training.keeper import RunKeeper
+    from builder.training.loop import test_on, train
+    from builder.training.result import RunResult
+
+    test = None
+    keeper = RunKeeper(session, directory, options.save_every)
+    pages = Pages(session, directory, options.tensorboard)
+    try:
+        with Progress(session, options.quiet) as progress:
+            for epoch in train(session, keeper, progress.observe):
+                test = epoch.test
+                progress.finish_epoch(epoch)
+                pages.refresh(directory.metrics(), test)
+        if test is None:  # the run was killed behind its last epoch: all but what comes now was there
+            test = test_on(session, session.data.test, keeper)
+            pages.refresh(directory.metrics(), test)
+    except KeyboardInterrupt:
+        if keeper.farewell:
+            say(keeper.farewell)
+        raise
+    if session.average and session.tested_model is session.model:
+        say("the run ended before its averaging began: these are the weights of its last step")
+    directory.save_weights(session.tested_model)
+    result = RunResult.of(session, directory.metrics(), test, directory.path)
     directory.save_summary(result.to_json())
-    summary_table(result).print(sys.stdout)
+    with output() as stream:
+        summary_table(result).print(stream)
+    stop_if_asked()
     return result
 
 
-def show_plan(spec: Spec, quiet: bool) -> Plan:
+def dry_run(session: "Session") -> None:
+    """One step on one batch; nothing is written."""
+    from builder.training.failures import explained
+    from builder.training.loop import train_step
+
+    session.start_training()
+    indices = next(iter(session.sampler))
+    with explained(f"with batch_size {session.recipe.batch_size}; write a smaller one"):
+        loss = train_step(session, indices)
+    say(f"one step with {len(indices)} images works: loss {loss:.4f}; nothing was written")
+
+
+def test(words: Sequence[str]) -> int:
+    """Test a finished run again."""
+    from builder.options import test_options
+    from builder.requirements import require_training_packages
+
+    options = test_options(words)
+    require_training_packages()
+
+    from builder.report import predictions
+
+    return predictions.test(
+        options.run,
+        options.runs,
+        data_dir=options.data_dir,
+        offline=options.offline,
+        device=options.device,
+        quiet=options.quiet,
+    )
+
+
+def predict(words: Sequence[str]) -> int:
+    """Say what a finished run takes pictures for."""
+    from builder.options import predict_options
+    from builder.requirements import require_pillow, require_training_packages
+
+    options = predict_options(words)
+    require_training_packages()
+    require_pillow()
+
+    from builder.report import predictions
+
+    return predictions.predict(options.run, options.pictures, options.runs, device=options.device)
+
+
+def show_plan(spec: "Spec", quiet: bool) -> "Plan":
     """Make the plan; print its table, down to the failing layer if one fails, and its warnings."""
+    from builder.lints import remarks
+    from builder.plan import make_plan, plan_table
+    from builder.problems import SpecError
+
     rows: Sequence[Row] = ()
     try:
         plan = make_plan(spec)
@@ -116,43 +255,13 @@ def show_plan(spec: Spec, quiet: bool) -> Plan:
         raise
     finally:
         if rows and not quiet:
-            plan_table(spec, rows).print(sys.stdout)
+            with output() as stream:
+                plan_table(spec, rows).print(stream)
     warnings = remarks(plan)
     if warnings and not quiet:
         sys.stdout.flush()
         reported(SpecError(warnings))
     return plan
-
-
-def parse(words: Sequence[str]) -> Options:
-    """Read the command line; an argument with `=` that is no existing file is an override."""
-    parser = argparse.ArgumentParser(
-        prog="runner.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("words", nargs="+", metavar="SPEC | key=value", help="specs, and overrides for all of them")
-    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where the data set lies, or is downloaded to")
-    parser.add_argument(
-        "--runs", type=Path, default=Path("runs"), metavar="DIR", help="where runs are kept (default: runs)"
-    )
-    parser.add_argument("--offline", action="store_true", help="download nothing")
-    parser.add_argument(
-        "--device", type=device_name, metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps; overrides the spec"
-    )
-    parser.add_argument("--quiet", action="store_true", help="print the summary only")
-    parser.add_argument("--version", action="version", version=f"yamlnet {__version__}")
-    given = parser.parse_intermixed_args(words)
-    overrides = [word for word in given.words if "=" in word and not os.path.exists(word)]  # noqa: PTH110  # Path fails on long names
-    specs = [word for word in given.words if word not in overrides]
-    if not specs:
-        parser.error("no spec is given")
-    return Options(specs, overrides, given.data_dir, given.runs, given.offline, given.device, given.quiet)
-
-
-def device_name(text: str) -> str:
-    """The text, if it names a device."""
-    if not is_device(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not auto, cpu, mps, cuda or cuda:N")
-    return text
 
 
 if __name__ == "__main__":

@@ -2,25 +2,24 @@
 
     python benchmarks/check_many.py [ROUNDS]
 
-The specs are copies of this repository's, each under a name of its own. Prints medians; memory is that of the largest
-process. The last results are in benchmarks/results/check_many.md.
+The specs are copies of this repository's, each under a name of its own. Prints medians, on the clock and of processors
+(user and system); memory is that of the largest process. The last results are in benchmarks/results/check_many.md.
 """
 
-import os
 import platform
 import shutil
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
 
+from whole_process import ROOT, Cost, cost, load_text
+
 from builder.processes import num_cores
 from builder.source import is_base
 
-ROOT = Path(__file__).parent.parent
 NUM_SPECS = 1_000
 SHARES = {
     "specs of specs/": sorted((ROOT / "specs").glob("*.yaml")),
@@ -38,34 +37,33 @@ def write_copies(originals: Sequence[Path], folder: Path) -> None:
         (folder / f"{original.stem}_{number}.yaml").write_bytes(original.read_bytes() + b"\n# copy %d\n" % number)
 
 
-def measured(folder: Path, jobs: int) -> tuple[float, float]:
-    """The seconds of one call of `check`, and the megabytes of its largest process."""
-    words = [sys.executable, "-m", "builder", "check", str(folder), "--format", "concise", "--jobs", str(jobs)]
-    started = time.perf_counter()
-    nowhere = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
-    process = os.posix_spawn(sys.executable, words, os.environ | {"PYTHONPATH": str(ROOT)}, file_actions=nowhere)
-    _, _, usage = os.wait4(process, 0)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return time.perf_counter() - started, usage.ru_maxrss * unit / 1e6
+def measured(folder: Path, jobs: int) -> Cost:
+    """What one call of `check` costs."""
+    return cost("-m", "builder", "check", str(folder), "--format", "concise", "--jobs", str(jobs))
 
 
 def main() -> None:
     """Measure each share in one process and in all, in turn, `ROUNDS` times."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     cores = num_cores()
-    print(f"Python {platform.python_version()}, {cores} cores, medians of {rounds} rounds\n")
-    print(
-        f"| {NUM_SPECS:,} | one process | {cores} processes | ratio, round by round | memory | of {cores} processes |"
-    )
+    print(f"Python {platform.python_version()}, {cores} cores, medians of {rounds} rounds, {load_text()}\n")
+    print(f"| {NUM_SPECS:,} | processes | on the clock | of processors | a spec | memory |")
     print("|---|---|---|---|---|---|")
     for name, originals in SHARES.items():
         with tempfile.TemporaryDirectory() as folder:
             write_copies(originals, Path(folder))
             pairs = [(measured(Path(folder), 1), measured(Path(folder), cores)) for _ in range(rounds)]
-        one, all_cores = (statistics.median(pair[index][0] for pair in pairs) for index in (0, 1))
-        ratio = statistics.median(first[0] / second[0] for first, second in pairs)
-        alone, each = (max(pair[index][1] for pair in pairs) for index in (0, 1))
-        print(f"| {name} | {one:.2f} s | {all_cores:.2f} s | {ratio:.2f} | {alone:.0f} MB | {each:.0f} MB |")
+        for jobs, costs in zip((1, cores), zip(*pairs, strict=True), strict=True):
+            print(row(name, jobs, costs))
+
+
+def row(name: str, jobs: int, costs: Sequence[Cost]) -> str:
+    """One line of the table."""
+    clock = statistics.median(each.seconds for each in costs)
+    cpu = statistics.median(each.cpu_seconds for each in costs)
+    memory = max(each.megabytes for each in costs)
+    each = f"{1000 * cpu / NUM_SPECS:.1f} ms"
+    return f"| {name} | {jobs} | {clock:.2f} s | {cpu:.2f} s | {each} | {memory:.0f} MB |"
 
 
 if __name__ == "__main__":

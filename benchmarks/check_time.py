@@ -7,42 +7,39 @@ Prints the medians and their ratio; the last results are in benchmarks/results/c
 
 import platform
 import statistics
-import subprocess
 import sys
-import time
-from pathlib import Path
+from collections.abc import Sequence
 
-ROOT = Path(__file__).parent.parent
-CHECK = [sys.executable, "-m", "builder", "check", "specs/net.yaml"]
-IMPORT = [sys.executable, "-c", "import torch"]
+from whole_process import ROOT, Cost, cost, load_text
 
-
-def seconds(command: list[str]) -> float:
-    """Wall-clock time of one process."""
-    started = time.perf_counter()
-    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - started
+SPEC = str(ROOT / "specs" / "net.yaml")
 
 
 def main() -> None:
     """Run both commands in turn, once to warm the disk's cache, then `ROUNDS` times."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 15
-    seconds(CHECK), seconds(IMPORT)
-    pairs = [(seconds(CHECK), seconds(IMPORT)) for _ in range(rounds)]
+    pairs = [(cost("-m", "builder", "check", SPEC), cost("-c", "import torch")) for _ in range(rounds + 1)][1:]
     checks, imports = zip(*pairs, strict=True)
-    ratios = [check / importing for check, importing in pairs]
-    print(f"Python {platform.python_version()}, {rounds} rounds\n")
-    print("| process | median | fastest | slowest |")
+    print(f"Python {platform.python_version()}, {rounds} rounds, {load_text()}; medians (fastest to slowest)\n")
+    print("| process | on the clock | of processors | memory |")
     print("|---|---|---|---|")
-    print(row("`python -m builder check specs/net.yaml`", checks, " s"))
-    print(row('`python -c "import torch"`', imports, " s"))
-    print(row("ratio, pair by pair", ratios, ""))
+    print(row("`python -m builder check specs/net.yaml`", checks))
+    print(row('`python -c "import torch"`', imports))
+    clock = [check.seconds / importing.seconds for check, importing in pairs]
+    cpu = [check.cpu_seconds / importing.cpu_seconds for check, importing in pairs]
+    print(f"| ratio, pair by pair | {spread(clock)} | {spread(cpu)} | |")
 
 
-def row(title: str, figures: tuple[float, ...] | list[float], unit: str) -> str:
+def row(title: str, costs: Sequence[Cost]) -> str:
     """One line of the table."""
-    median, low, high = statistics.median(figures), min(figures), max(figures)
-    return f"| {title} | {median:.3f}{unit} | {low:.3f}{unit} | {high:.3f}{unit} |"
+    clock, cpu = (spread([getattr(each, name) for each in costs]) for name in ("seconds", "cpu_seconds"))
+    memory = max(each.megabytes for each in costs)
+    return f"| {title} | {clock} s | {cpu} s | {memory:.0f} MB |"
+
+
+def spread(figures: Sequence[float]) -> str:
+    """`0.305 (0.290 to 0.340)`."""
+    return f"{statistics.median(figures):.3f} ({min(figures):.3f} to {max(figures):.3f})"
 
 
 if __name__ == "__main__":

@@ -14,9 +14,11 @@ from pathlib import Path
 import torch
 
 from builder import build_model, load_spec, make_plan
+from builder.data.images import load_data
 from builder.exits import Stop
-from builder.training.data import load_data
+from builder.training.keeper import Keeper
 from builder.training.loop import train
+from builder.training.session import Session
 
 SPECS = Path(__file__).parent.parent / "tests" / "specs" / "lints"
 CPU = torch.device("cpu")
@@ -24,13 +26,13 @@ CPU = torch.device("cpu")
 
 def accuracy(path: Path, seed: int) -> float | None:
     """The test accuracy of one run; None if it broke off."""
-    spec = load_spec(path, [f"training.seed={seed}"])
-    recipe = spec.require_recipe()
+    plan = make_plan(load_spec(path, [f"training.seed={seed}"]))
+    recipe = plan.spec.require_recipe()
     torch.manual_seed(seed)
-    model = build_model(make_plan(spec))
-    data = load_data(recipe.dataset, data_dir=None, offline=True, device=CPU)
+    model = build_model(plan)
+    data = load_data(recipe.dataset, validation=recipe.validation, data_dir=None, offline=True, device=CPU)
     try:
-        *_, last = train(model, data, recipe, lambda images, loss: None)
+        *_, last = train(Session(plan, model, data), Keeper(), lambda images, loss: None)
     except Stop:
         return None
     return last.test.accuracy

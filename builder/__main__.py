@@ -10,21 +10,18 @@ As the command `yamlnet`, it also takes `yamlnet run SPEC...`, which is runner.p
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from builder import Spec, __version__, load_spec, make_plan
-from builder.checking import check, fix
-from builder.codes import CODES
-from builder.editor import schema_text
 from builder.exits import Status, guard, reported, say
-from builder.formats import FORMATS
-from builder.lints import page, remarks
-from builder.plan import Row, plan_json, plan_table
-from builder.problems import Problem, SpecError, did_you_mean, printable
-from builder.starter import new_spec, schema_advice
+from builder.version import __version__
+
+# All else is imported behind `guard`, which listens to Ctrl-C.
+if TYPE_CHECKING:
+    from builder.plan import Row
+    from builder.problems import Problem
+    from builder.spec import Spec
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +36,10 @@ def _command(words: Sequence[str]) -> int:
 
         return run(words[1:])
     options = _parser().parse_args(words)
+    # What follows is read for one command alone: the others start faster.
     if options.command == "check":
+        from builder.checking import check, fix
+
         if options.fix:
             fix(options.paths, options.format)
         return check(options.paths, options.format, options.strict, options.jobs, options.advice)
@@ -48,15 +48,19 @@ def _command(words: Sequence[str]) -> int:
     if options.command == "new":
         return new(options.name)
     if options.command == "reference":
-        from builder.reference import reference_text  # read for this command alone: the others start faster
+        from builder.reference import reference_text
 
         sys.stdout.write(reference_text())
         return Status.DONE
+    from builder.editor import schema_text
+
     sys.stdout.write(schema_text())
     return Status.DONE
 
 
 def _parser() -> argparse.ArgumentParser:
+    from builder.formats import FORMATS
+
     parser = argparse.ArgumentParser(prog="yamlnet", description="Check and show network specs, without PyTorch.")
     parser.add_argument("--version", action="version", version=f"yamlnet {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -89,6 +93,10 @@ class _Explain(argparse.Action):
     """Prints the page of a code, and ends."""
 
     def __call__(self, parser: argparse.ArgumentParser, *given: Any) -> None:
+        from builder.codes import CODES
+        from builder.lints import page
+        from builder.problems import did_you_mean, printable
+
         _, code, _ = given
         text = page(code)
         if not text:
@@ -107,6 +115,11 @@ def _jobs(word: str) -> int:
 
 def show(path: str, as_json: bool) -> int:
     """Print the table of a spec, down to the failing layer if one fails."""
+    from builder.lints import remarks
+    from builder.plan import make_plan, plan_table
+    from builder.problems import SpecError
+    from builder.spec import load_spec
+
     spec: Spec | None = None
     rows: Sequence[Row] = ()
     problems: Sequence[Problem] = ()
@@ -117,7 +130,7 @@ def show(path: str, as_json: bool) -> int:
     except SpecError as error:
         rows, problems, status = error.rows, error.problems, Status.SPEC
     if as_json:
-        print(json.dumps(plan_json(spec, rows, problems), indent=2))
+        print(_document(spec, rows, problems))
         return status
     if spec is not None and rows:
         plan_table(spec, rows).print(sys.stdout)
@@ -127,10 +140,22 @@ def show(path: str, as_json: bool) -> int:
     return status
 
 
+def _document(spec: "Spec | None", rows: "Sequence[Row]", problems: "Sequence[Problem]") -> str:
+    import json
+
+    from builder.plan import plan_json
+    from builder.workflow import inert
+
+    return inert(json.dumps(plan_json(spec, rows, problems), indent=2))
+
+
 def new(name: str) -> int:
     """Write a spec to start from, and say what to do with it."""
+    from builder.problems import shown_path
+    from builder.starter import new_spec, schema_advice
+
     path = new_spec(name)
-    print(f"wrote {printable(str(path))}: python -m builder show {printable(str(path))}")
+    print(f"wrote {shown_path(path)}: python -m builder show {shown_path(path)}")
     if advice := schema_advice(path.parent):
         say(advice)
     return Status.DONE

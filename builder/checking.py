@@ -8,9 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from builder.exits import Status, UsageError, reported, say
-from builder.fixing import fixed
 from builder.formats import DOCUMENTS, FORMATS, FileReport, Report, Totals
-from builder.formats.github import commands, without_commands
+from builder.formats.github import commands
 from builder.formats.summary import MAX_BYTES, step_summary
 from builder.lints import remarks
 from builder.plan import make_plan
@@ -18,6 +17,7 @@ from builder.problems import Problem, SpecError, errors, printable
 from builder.processes import mapped
 from builder.source import STDIN, find_specs, is_base
 from builder.spec import check_base, load_spec
+from builder.workflow import in_actions, inert
 
 File = Path | str  # a path, or "-" for standard input
 
@@ -37,7 +37,7 @@ def check(
     status = Status.DONE
     for result in _results(list(_specs_below(paths)), jobs, advice):
         if isinstance(result, UsageError):
-            failure = reported(UsageError(_outside_of_commands(str(result))))
+            failure = reported(UsageError(inert(str(result))))
             status = status or failure
             continue
         reports.append(result)
@@ -56,11 +56,13 @@ def fix(paths: Sequence[str], format_name: str | None = None) -> None:
     Raises:
         OutputError: a spec can't be written.
     """
+    from builder.fixing import fixed  # read for this option alone: the others start faster
+
     stream = sys.stderr if format_name in DOCUMENTS else sys.stdout
     for file in _specs_below(paths):
         if isinstance(file, Path):  # what can't be listed or written, the check tells
             with contextlib.suppress(UsageError, SpecError):
-                stream.writelines(f"{_outside_of_commands(line)}\n" for line in fixed(file, _problems))
+                stream.writelines(f"{inert(line)}\n" for line in fixed(file, _problems))
 
 
 def _problems(file: Path) -> Sequence[Problem]:
@@ -71,8 +73,8 @@ def _problems(file: Path) -> Sequence[Problem]:
 def _print(report: Report, format_name: str | None) -> None:
     lines = FORMATS[format_name or "full"](report)
     if format_name != "github":
-        lines = map(_outside_of_commands, lines)
-    if format_name is None and _in_actions():
+        lines = map(inert, lines)
+    if format_name is None and in_actions():
         _write_step_summary(report)
         lines = iter([*commands(report), *lines])
     sys.stdout.writelines(f"{line}\n" for line in lines)
@@ -112,14 +114,6 @@ def _checked(file: File | UsageError, advice: bool) -> FileReport | UsageError:
         return FileReport(name, error.problems)
     except UsageError as error:
         return error
-
-
-def _in_actions() -> bool:
-    return os.environ.get("GITHUB_ACTIONS") == "true"
-
-
-def _outside_of_commands(text: str) -> str:
-    return without_commands(text) if _in_actions() else text
 
 
 def _write_step_summary(report: Report) -> None:

@@ -10,7 +10,8 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from enum import IntEnum
 from pathlib import Path
 from types import FrameType
@@ -63,6 +64,12 @@ class TrainingError(Stop):
     status = Status.TRAINING
 
 
+class ResumeError(Stop):
+    """The run can't be gone on with as it is asked for."""
+
+    status = Status.RESUME
+
+
 class OutputError(Stop):
     """The run can't be written where it should be."""
 
@@ -73,28 +80,58 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM, raised where the program stands, as Python does for SIGINT."""
 
 
-# The last signal that asked this process to end. What it raises can get lost: Python drops an exception that comes
-# while a finaliser runs, and libraries may drop one in a callback.
+# The signal that asked this process to end. What it raises can get lost: Python drops an exception that comes while a
+# finaliser runs, and libraries may drop one in a callback.
 _asked_by: list[int] = []
+_waiting: list[bool] = []  # not empty while the first signal waits for `stop_if_asked`
+_ending: list[bool] = []  # not empty once a signal has ended the command: another one changes nothing
 
 
-def _raise_asked(number: int, frame: FrameType | None) -> None:
+def _ask(number: int, frame: FrameType | None) -> None:
+    if _ending:
+        return
+    is_first = not _asked_by
     _asked_by[:] = [number]
-    stop_if_asked()
+    if not (_waiting and is_first):
+        stop_if_asked()
+
+
+def is_asked_to_stop() -> bool:
+    """Whether a signal asked this process to end."""
+    return bool(_asked_by)
 
 
 def stop_if_asked() -> None:
-    """Raise what a signal asked for, if that was lost; a long loop calls this at each step."""
+    """Raise what a signal asked for, if it waited or was lost; a long loop calls this at each step."""
     if _asked_by:
         raise Terminated if _asked_by[0] == signal.SIGTERM else KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def signals_waiting() -> Iterator[None]:
+    """Here a first signal waits until `stop_if_asked`; a second one is raised at once, where the program stands.
+
+    A terminal that is closed ends nothing: what is written to it goes nowhere.
+    """
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    is_main_thread = threading.current_thread() is threading.main_thread()
+    before = signal.signal(hangup, signal.SIG_IGN) if hangup and is_main_thread else None
+    _waiting.append(True)
+    try:
+        yield
+    finally:
+        _waiting.pop()
+        if hangup and before is not None:
+            signal.signal(hangup, before)
 
 
 def _listen() -> None:
     """Let both signals be raised where the program stands; one that the parent process ignores stays ignored."""
     _asked_by.clear()
+    _ending.clear()
     for number in (signal.SIGTERM, signal.SIGINT):
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _raise_asked)
+            signal.signal(number, _ask)
 
 
 def guard(command: Callable[[], int]) -> int:
@@ -107,32 +144,38 @@ def guard(command: Callable[[], int]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a character is no reason to stop
     try:
+        return _status(command)
+    except KeyboardInterrupt as end:
+        _ending.append(True)  # first of all
+        is_terminated = isinstance(end, Terminated)
+        say("terminated" if is_terminated else "interrupted")
+        return Status.TERMINATED if is_terminated else Status.INTERRUPTED
+    finally:
+        _asked_by.clear()
+
+
+def _status(command: Callable[[], int]) -> int:
+    """The exit status of `command`. Raises KeyboardInterrupt if a signal ends it."""
+    try:
         status = command()
         sys.stdout.flush()
         return status
     except Stop as stop:
         return reported(stop)
-    except Terminated:
-        say("terminated")
-        return Status.TERMINATED
-    except KeyboardInterrupt:
-        say("interrupted")
-        return Status.INTERRUPTED
     except BrokenPipeError:  # the reader left (`| head`)
         _close_stdout()
         return Status.DONE
     except Exception as bug:
-        if isinstance(bug, OSError) and bug.errno in CANT_WRITE:
+        stop_if_asked()  # libraries make errors of what a signal raises in them
+        if isinstance(bug, OSError) and bug.errno in CANT_WRITE:  # what writes files says itself which one
             _close_stdout()
-            say(f"can't write: {os.strerror(bug.errno).lower()}")
+            say(f"can't write to standard output: {os.strerror(bug.errno).lower()}")
             return Status.OUTPUT
         if os.environ.get("YAMLNET_DEBUG"):
             raise
         what = f"{type(bug).__name__}: {bug}".splitlines()[0][:MAX_SHOWN_BUG].encode("unicode_escape").decode()
         say(f"this is a bug of yamlnet ({what}); please report it at {ISSUES} (YAMLNET_DEBUG=1 shows where)")
         return Status.BUG
-    finally:
-        _asked_by.clear()
 
 
 def _open_nowhere() -> IO[str]:
@@ -153,6 +196,16 @@ def reported(stop: Stop) -> Status:
 def say(sentence: str) -> None:
     """Write one sentence to standard error."""
     _write(f"yamlnet: {sentence}")
+
+
+@contextlib.contextmanager
+def output() -> Iterator[IO[str]]:
+    """Standard output; if its reader leaves, what is written goes nowhere, and the command goes on."""
+    try:
+        yield sys.stdout
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _close_stdout()
 
 
 def _write(text: str) -> None:

@@ -1,6 +1,6 @@
 """The vocabulary of parameters: what a field may hold, as a type and as a fragment of JSON Schema.
 
-A kind declares its parameters as annotated dataclass fields,
+A kind declares its parameters as annotated fields,
 
     kernel_size: Size = parameter("height and width of the window")
 
@@ -9,11 +9,11 @@ and the annotation says everything: the Python type, how it is written in YAML, 
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from builder.limits import MAX_CHANNELS, MAX_NAME, MAX_SIZE
+from builder.limits import MAX_CHANNELS, MAX_NAME, MAX_NESTING, MAX_SIZE
 
 Schema = dict[str, Any]
 Pair = tuple[int, int]
@@ -37,6 +37,10 @@ class FieldType:
     def written(self, value: Any) -> Any:
         """The canonical value as YAML data that means the same."""
         return list(value) if isinstance(value, tuple) else value
+
+    def kinds(self, value: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+        """The kinds that a canonical value holds, each behind the steps that lead to it in the spec."""
+        return iter(())
 
 
 @dataclass(frozen=True)
@@ -160,13 +164,16 @@ class OrNull(FieldType):
     def schema(self) -> Schema:
         fragment = self.other.schema()
         words = {"enum": [*fragment["enum"], None]} if "enum" in fragment else {}
-        return fragment | {"type": [*schema_types(fragment), "null"]} | words
+        return fragment | {"type": list(dict.fromkeys([*schema_types(fragment), "null"]))} | words
 
     def canonical(self, value: Any) -> Any:
         return None if value is None else self.other.canonical(value)
 
     def written(self, value: Any) -> Any:
         return None if value is None else self.other.written(value)
+
+    def kinds(self, value: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+        return iter(()) if value is None else self.other.kinds(value)
 
 
 @dataclass(frozen=True)
@@ -182,6 +189,13 @@ class ListOf(FieldType):
 
     def canonical(self, value: Any) -> Any:
         return tuple(self.item.canonical(item) for item in value)
+
+    def written(self, value: Any) -> Any:
+        return [self.item.written(item) for item in value]
+
+    def kinds(self, value: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+        for index, item in enumerate(value):
+            yield from (((index, *steps), kind) for steps, kind in self.item.kinds(item))
 
 
 @dataclass(frozen=True)
@@ -214,7 +228,9 @@ def schema_types(fragment: Schema) -> list[str]:
 def or_computed(fragment: Schema) -> Schema:
     """The same values, or a computed one in their place. Texts of free form and choices of a kind stay literal."""
     kinds = schema_types(fragment)
-    if "object" in kinds or (kinds == ["string"] and "enum" not in fragment):
+    is_choice = "object" in (*kinds, *schema_types(fragment.get("items", {})))
+    is_text = {*kinds} - {"null"} == {"string"}
+    if is_choice or (is_text and "enum" not in fragment):
         return fragment
     if "enum" in fragment:
         others = {key: value for key, value in fragment.items() if key != "enum"}
@@ -267,6 +283,11 @@ LAYER_NAME = Text(
     MAX_NAME,
     f"a name is 1 to {MAX_NAME} letters, digits and underscores, begins with no underscore, and is not all digits",
 )
+DOTTED_NAME = Text(
+    rf"^[A-Za-z0-9][A-Za-z0-9_]*(\.[A-Za-z0-9][A-Za-z0-9_]*)*{END}",
+    MAX_NAME * MAX_NESTING,
+    "a layer is called by its name, one inside of others by the names that lead to it, as in `block1.bn2`",
+)
 SPEC_NAME = Text(
     rf"^[a-z0-9][a-z0-9_-]{{0,{MAX_NAME - 1}}}{END}",
     MAX_NAME,
@@ -293,12 +314,25 @@ RESERVED_NAMES = frozenset(
 )
 
 
+@dataclass(frozen=True)
+class Declared:
+    """What a kind says of one of its parameters besides the type; a required one has no default."""
+
+    meaning: str
+    default: Any
+    default_text: str
+
+    @property
+    def required(self) -> bool:
+        return self.default is dataclasses.MISSING
+
+
 def parameter(meaning: str, *, default: Any = dataclasses.MISSING, default_text: str = "") -> Any:
     """A parameter of a kind: its meaning, and its default as one would write it in YAML.
 
     `default_text` says in words what a default of null stands for.
     """
-    return dataclasses.field(default=default, metadata={"meaning": meaning, "default_text": default_text})
+    return Declared(meaning, default, default_text)
 
 
 def matches(text_type: Text, value: str) -> bool:

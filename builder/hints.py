@@ -14,7 +14,8 @@ _ENGINE = "it changes no result, and the engine chooses it; remove it"
 # What torch's classes, and other trainers, take and a spec doesn't, and why not.
 LEFT_OUT: Mapping[str, str] = {
     **dict.fromkeys(("in_channels", "in_features", "num_features", "num_channels", "normalized_shape"), _INPUT_SIZE),
-    **dict.fromkeys(("epochs", "steps", "max_steps", "total_steps", "steps_per_epoch", "T_max"), _RUN_LENGTH),
+    **dict.fromkeys(("epochs", "steps", "max_steps", "total_steps", "steps_per_epoch"), _RUN_LENGTH),
+    **dict.fromkeys(("T_max", "total_iters"), _RUN_LENGTH),
     **dict.fromkeys(("foreach", "fused", "capturable", "differentiable", "inplace"), _ENGINE),
     "device": "the whole run has one, `device` of `training`; remove it",
     "dtype": "numbers are float32; remove it",
@@ -23,7 +24,7 @@ LEFT_OUT: Mapping[str, str] = {
     "padding_mode": "only convolutions that slide over their input have one; remove it",
     "last_epoch": "a run starts at its beginning; remove it",
     **dict.fromkeys(("reduction", "reduce", "size_average"), "a loss is a mean over images; remove it"),
-    **dict.fromkeys(("weight", "ignore_index"), "every image counts alike; remove it"),
+    "ignore_index": "every image counts alike; remove it",
     "bias": "an offset is learned with the factor, by `affine`; remove it",
 }
 

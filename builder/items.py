@@ -116,7 +116,8 @@ class Block:
     path: Path
     parameters: Mapping[str, Argument | None]
     variables: Mapping[str, Argument]
-    name_places: Mapping[str, Place]
+    parameter_places: Mapping[str, Place]
+    variable_places: Mapping[str, Place]
     items: tuple[Item, ...]
 
     @property
@@ -254,16 +255,16 @@ class Reader:
         if not matches(BLOCK_NAME, name):
             self._check(plain(node), node, block_schema(), path)
         if not isinstance(node, MapNode):
-            return Block(name, place, path, {}, {}, {}, self.items(node, path))
+            return Block(name, place, path, {}, {}, {}, {}, self.items(node, path))
         parameters, places = self._named(node, "parameters", path)
-        variables, more_places = self._named(node, "variables", path)
+        variables, variable_places = self._named(node, "variables", path)
         entry = node.get("layers")
         items = self.items(entry.value if entry else None, (*path, "layers"))
         given = {
             key: None if isinstance(value, Scalar) and value.value is None and not value.quoted else value
             for key, value in parameters.items()
         }
-        return Block(name, place, path, given, variables, places | more_places, items)
+        return Block(name, place, path, given, variables, places, variable_places, items)
 
     def _named(self, node: MapNode, key: str, path: Path) -> tuple[dict[str, Argument], dict[str, Place]]:
         entry = node.get(key)

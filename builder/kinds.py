@@ -1,16 +1,15 @@
-"""What a kind is: a frozen dataclass whose fields are its parameters, registered under the word that YAML uses.
+"""What a kind is: a frozen class whose annotated fields are its parameters, registered under the word that YAML uses.
 
 Layers, data sets, losses, optimizers and schedulers are all kinds. From the class come its schema, the reading of
 what a person wrote, and the writing of it with every default spelled out.
 """
 
-import dataclasses
 import inspect
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Self, get_args, get_origin, get_type_hints
+from dataclasses import FrozenInstanceError, dataclass, is_dataclass
+from typing import Annotated, Any, ClassVar, Self, dataclass_transform, get_args, get_origin
 
-from builder.fields import FieldType, Schema, as_yaml_text, or_computed
+from builder.fields import Declared, FieldType, Schema, as_yaml_text, or_computed, parameter
 from builder.problems import Severity
 
 
@@ -63,12 +62,13 @@ class Parameter:
         return self.type.schema() | {"description": self.description}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(parameter,))
 class Kind:
     """The base of everything that is chosen by a key.
 
     A subclass names its word, `class Conv2d(Layer, kind="conv2d")`, and is entered in the table of its family, the
-    nearest base that was declared with a `family`.
+    nearest base that was declared with a `family`. To a reader, and to a type checker, it is a frozen dataclass; but
+    `dataclass` would write five methods for each, which for all kinds takes longer than the check of a spec.
     """
 
     kind: ClassVar[str] = ""
@@ -85,14 +85,40 @@ class Kind:
             cls.kind = kind
             cls.table[kind] = cls
 
-    def __post_init__(self) -> None:
-        for field in parameters(type(self)):
-            object.__setattr__(self, field.name, field.type.canonical(getattr(self, field.name)))
+    def __init__(self, **arguments: Any) -> None:
+        known = parameters(type(self))
+        missing = [field.name for field in known if field.required and field.name not in arguments]
+        unknown = arguments.keys() - {field.name for field in known}
+        if missing or unknown:
+            raise TypeError(f"{type(self).__name__} lacks {missing} and doesn't take {sorted(unknown)}")
+        # Into the dict itself, for nothing can be assigned.
+        vars(self).update(
+            (field.name, field.type.canonical(arguments.get(field.name, field.default))) for field in known
+        )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise FrozenInstanceError(f"cannot assign to field {name!r}")
+
+    def __delattr__(self, name: str) -> None:
+        raise FrozenInstanceError(f"cannot delete field {name!r}")
+
+    def __eq__(self, other: object) -> bool:
+        return vars(self) == vars(other) if type(self) is type(other) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((type(self), *vars(self).values()))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
 
     @classmethod
     def read(cls, arguments: Mapping[str, Any]) -> Self:
         """The kind with these arguments, which the schema has accepted."""
         return cls(**arguments)
+
+    def changed(self, **arguments: Any) -> Self:
+        """The same with these arguments in place of its own."""
+        return type(self)(**vars(self) | arguments)
 
     def written(self) -> dict[str, Any]:
         """Every parameter as YAML data, defaults included."""
@@ -107,25 +133,26 @@ _PARAMETERS: dict[type[Kind], tuple[Parameter, ...]] = {}
 
 
 def parameters(cls: type[Kind]) -> tuple[Parameter, ...]:
-    """The parameters of a kind, in the order of its class."""
+    """The parameters of a kind, in the order of its class; those of its bases come first."""
     if cls not in _PARAMETERS:
-        _PARAMETERS[cls] = _read_parameters(cls)
+        _PARAMETERS[cls] = tuple(_read_parameters(cls))
     return _PARAMETERS[cls]
 
 
-def _read_parameters(cls: type[Kind]) -> tuple[Parameter, ...]:
-    hints = get_type_hints(cls, include_extras=True)
-    return tuple(
-        Parameter(
-            name=field.name,
-            type=_field_type(hints[field.name]),
-            meaning=field.metadata["meaning"],
-            required=field.default is dataclasses.MISSING,
-            default=None if field.default is dataclasses.MISSING else field.default,
-            default_text=field.metadata["default_text"],
-        )
-        for field in dataclasses.fields(cls)
-    )
+def _read_parameters(cls: type[Kind]) -> Iterator[Parameter]:
+    if is_dataclass(cls):
+        raise TypeError(f"{cls.__name__} must not be decorated with `dataclass`: `Kind` does its work")
+    hints: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        hints |= inspect.get_annotations(base)
+    for name, hint in hints.items():
+        if ClassVar in (hint, get_origin(hint)):
+            continue
+        declared = getattr(cls, name, None)
+        if not isinstance(declared, Declared):
+            raise TypeError(f"{cls.__name__}.{name} is neither a `parameter` nor a `ClassVar`")
+        default = None if declared.required else declared.default
+        yield Parameter(name, _field_type(hint), declared.meaning, declared.required, default, declared.default_text)
 
 
 def _field_type(hint: Any) -> FieldType:
@@ -157,7 +184,7 @@ def parameters_schema(cls: type[Kind]) -> Schema:
 
 def first_paragraph(cls: type) -> str:
     """The first paragraph of the docstring, on one line."""
-    return " ".join((inspect.getdoc(cls) or "").split("\n\n")[0].split())
+    return " ".join((cls.__doc__ or "").split("\n\n")[0].split())
 
 
 def bare_kinds(table: Mapping[str, type[Kind]]) -> list[str]:
@@ -202,6 +229,28 @@ class OneOf(FieldType):
     def written(self, value: Any) -> Any:
         arguments = value.written()
         return {value.kind: arguments} if arguments else value.kind
+
+    def kinds(self, value: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+        yield (value.kind,), value
+
+
+@dataclass(frozen=True)
+class Nested(FieldType):
+    """A mapping with fixed keys below a field: the parameters of a kind that nothing chooses."""
+
+    cls: type[Kind]
+
+    def schema(self) -> Schema:
+        return parameters_schema(self.cls)
+
+    def canonical(self, value: Any) -> Any:
+        return value if isinstance(value, Kind) else self.cls.read(value or {})
+
+    def written(self, value: Any) -> Any:
+        return value.written()
+
+    def kinds(self, value: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:
+        yield (), value
 
 
 def chosen(value: str | Mapping[str, Any]) -> tuple[str, dict[str, Any]]:

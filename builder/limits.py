@@ -24,9 +24,17 @@ MAX_INTERVALS = 50_000  # of units that each see something else, in all layers t
 MAX_LISTS = 100  # names of a block, or of one `for`
 MAX_NESTED_VALUES = 200  # of a list of lists, those of all its lists together
 
+MAX_NUMBER = 3.4e38  # float32, in which torch computes, ends a little above
 MAX_BATCH_SIZE = 1_000_000
 MAX_EPOCHS = 100_000
+MAX_AUGMENTATIONS = 32
+MAX_STEPS = 10**12  # of a warm-up
+MAX_THREADS = 1_024
 MAX_SEED = 2**32 - 1
+MAX_IMAGES = 10_000_000  # of a data set, or of a part of one
+MAX_CLASSES = 10_000
+MAX_MADE_PIXELS = 2**31  # of a synthetic data set
+MAX_PATH = 1_000  # characters of a path
 MAX_MACS = 10**18  # of a budget
 MAX_REASON = 200  # characters
 

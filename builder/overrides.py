@@ -6,12 +6,14 @@ The value is read as one YAML value. Problems point into the argument.
 from collections.abc import Collection
 from dataclasses import replace
 
+from builder.fields import ListOf
 from builder.kinds import OneOf, parameters
 from builder.layers import LAYERS
 from builder.layers.composites import COMPOSITES, LAYERS_LIST
 from builder.paths import Path, parse_path, path_text
 from builder.problems import COMMAND_LINE, Place, Problem, Source, SpecError, show
 from builder.recipe import Recipe
+from builder.recipe.initialisation import ByLayer
 from builder.schema import COMMON_FIELDS
 from builder.source import Entry, ListNode, MapNode, Node, Scalar, parse_value
 
@@ -123,6 +125,9 @@ def kinds_at(path: Path) -> Collection[str]:
         choice = getattr(field.type, "other", field.type)
         if path == ("training", field.name) and isinstance(choice, OneOf):
             return choice.family.table
+        item = choice.item if isinstance(choice, ListOf | ByLayer) else None
+        if path[:-1] == ("training", field.name) and isinstance(item, OneOf):
+            return item.family.table
     return ()
 
 

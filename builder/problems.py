@@ -9,10 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
+from os import PathLike, fspath
 from typing import Any, Literal
 
 from builder.exits import Status, Stop
 from builder.limits import MAX_SHOWN_PROBLEMS
+from builder.workflow import inert
 
 COMMAND_LINE = "command line"
 MAX_SHOWN_VALUE = 60  # characters of a value inside a message
@@ -201,7 +203,7 @@ class SpecError(Stop):
 
     @property
     def report(self) -> str:
-        return str(self)
+        return inert(str(self))
 
 
 def in_order(problems: Iterable[Problem]) -> list[Problem]:
@@ -303,6 +305,11 @@ def _elided(text: str) -> str:
 def printable(text: str) -> str:
     """User text made safe for a terminal, a table and a CI log: control and direction characters are escaped."""
     return "".join(char if _is_harmless(char) else _escape(char) for char in text)
+
+
+def shown_path(path: str | PathLike[str]) -> str:
+    """A path as it stands in a sentence."""
+    return printable(fspath(path))
 
 
 def _is_harmless(char: str) -> bool:

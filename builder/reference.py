@@ -8,11 +8,12 @@ import inspect
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 
 from builder.codes import LINT_CODES
 from builder.expressions import MAX_WHOLE
-from builder.fields import Schema, schema_types
-from builder.kinds import Kind, OneOf, Parameter, parameters, parameters_schema
+from builder.fields import ListOf, Schema, schema_types
+from builder.kinds import Kind, Nested, OneOf, Parameter, parameters, parameters_schema
 from builder.layers import LAYERS, Layer
 from builder.layers.base import RANK_NAMES
 from builder.layers.composites import COMPOSITES, Composite
@@ -20,30 +21,39 @@ from builder.limits import (
     MAX_ACTIVATION,
     MAX_ALIASED_NODES,
     MAX_ALIASES,
+    MAX_AUGMENTATIONS,
     MAX_BATCH_SIZE,
     MAX_CHANNELS,
+    MAX_CLASSES,
     MAX_DEPTH,
     MAX_DIGITS,
     MAX_EPOCHS,
     MAX_EXPRESSION,
     MAX_FIELD,
+    MAX_IMAGES,
     MAX_INTERVALS,
     MAX_LAYERS,
     MAX_LISTS,
     MAX_MACS,
+    MAX_MADE_PIXELS,
     MAX_NAME,
     MAX_NESTED_VALUES,
     MAX_NESTING,
     MAX_NODES,
+    MAX_NUMBER,
     MAX_PARAMS,
+    MAX_PATH,
     MAX_REASON,
     MAX_SEED,
     MAX_SHOWN_PROBLEMS,
     MAX_SIZE,
     MAX_SPEC_BYTES,
+    MAX_STEPS,
+    MAX_THREADS,
 )
 from builder.problems import either
 from builder.recipe import Budget, Recipe
+from builder.recipe.initialisation import ByLayer
 from builder.schema import COMMON_FIELDS, net_schema, resolved
 from builder.wording import TEXTS, meaning, wanted
 
@@ -74,9 +84,17 @@ LIMITS = (
     ("lists of layers within each other, calls included", MAX_NESTING),
     ("parameters of a block, variables of a block, lists of a `for`", MAX_LISTS),
     ("values of a list of lists, those of its lists together", MAX_NESTED_VALUES),
+    ("classes of a data set", MAX_CLASSES),
+    ("images of a data set, or of a part of one", MAX_IMAGES),
+    ("pixels of a synthetic data set", MAX_MADE_PIXELS),
+    ("characters of a path", MAX_PATH),
     ("images of a batch", MAX_BATCH_SIZE),
     ("epochs", MAX_EPOCHS),
+    ("augmentations", MAX_AUGMENTATIONS),
+    ("steps of a warm-up", MAX_STEPS),
     ("the seed", MAX_SEED),
+    ("threads", MAX_THREADS),
+    ("a number, without its sign", MAX_NUMBER),
     ("multiply-accumulates of a budget", MAX_MACS),
     ("characters of a reason for a lint", MAX_REASON),
     ("problems of one file that are printed one by one", MAX_SHOWN_PROBLEMS),
@@ -183,6 +201,7 @@ def _training() -> Iterator[str]:
     yield from _key_table("key", parameters_schema(Recipe))
     yield from _example(["training:", *(f"  {key}: {value}" for key, value in _shown(Recipe).items())])
     for field in parameters(Recipe):
+        yield from _nested(field)
         choice = _choice(field)
         if choice is None:
             continue
@@ -191,11 +210,31 @@ def _training() -> Iterator[str]:
         yield from _paragraph(family.__doc__ or "")
         for cls in family.table.values():
             yield from _kind(cls, parameters_schema(cls))
-            yield from _example([f"{field.name}: {_written(cls, inside_line=True)}"])
+            yield from _example([f"{field.name}: {_in_its_place(field, _written(cls, inside_line=True))}"])
+
+
+def _nested(field: Parameter) -> Iterator[str]:
+    """The keys of a mapping that stands below a key of the recipe, if one does."""
+    nested = getattr(field.type, "other", field.type)
+    if isinstance(nested, Nested):
+        yield from _heading(3, f"`{field.name}`")
+        yield from (inspect.getdoc(nested.cls) or "").splitlines()
+        yield ""
+        yield from _key_table("key", parameters_schema(nested.cls))
+        yield from _example([f"{field.name}: {_mapping(_shown(nested.cls))}"])
+
+
+def _in_its_place(field: Parameter, written: str) -> str:
+    """A kind as the value of a field, or as one of those that the field holds."""
+    if isinstance(field.type, ByLayer):
+        return f"{{conv2d: {written}}}"
+    return f"[{written}]" if isinstance(field.type, ListOf) else written
 
 
 def _choice(field: Parameter) -> OneOf | None:
+    """The choice that is made at a field, or for each of those that it holds."""
     choice = getattr(field.type, "other", field.type)
+    choice = getattr(choice, "item", choice)
     return choice if isinstance(choice, OneOf) else None
 
 
@@ -237,7 +276,7 @@ def _layer_schemas() -> dict[str, Schema]:
 
 def _kind(cls: type[Kind], schema: Schema, facts: Iterable[str] = ()) -> Iterator[str]:
     own = {key: value for key, value in schema["properties"].items() if key not in COMMON_FIELDS}
-    yield from _heading(4, f"`{cls.kind}`")
+    yield from _heading(4, _title(cls))
     yield from (inspect.getdoc(cls) or "").splitlines()
     yield ""
     if facts := list(facts):
@@ -266,18 +305,20 @@ def _taken(schema: Schema) -> str:
     kinds = schema.get("else", {}).get("properties")
     text = TEXTS.get(schema.get("pattern", ""))
     if kinds:
-        return either([_link(kind) for kind in kinds] + ["`null`"] * ("null" in schema_types(schema)))
+        return either([_link(kind, _titles()[kind]) for kind in kinds] + ["`null`"] * ("null" in schema_types(schema)))
     if text:
         return text.meaning.partition(" is ")[2]
     if schema_types(schema)[0] == "array":
         return _taken_list(schema["items"], schema["minItems"], schema["maxItems"])
+    if isinstance(each := schema.get("additionalProperties"), dict):
+        return f"a mapping, each value {_taken(each) if 'else' in each else wanted(each)}"
     return wanted(schema)
 
 
 def _taken_list(item: Schema, least: int, most: int) -> str:
     if "$ref" in item:
         return f"a list of at least {least} layers" if least > 1 else "a list of layers"
-    return f"a list of {least if least == most else f'{least} to {most}'}, each {wanted(item)}"
+    return f"a list of {least if least == most else f'{least} to {most}'}, each {_taken(item)}"
 
 
 # ------------------------------------------------------------------------------------------------------------- examples
@@ -342,8 +383,21 @@ def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(escaped)} |"
 
 
-def _link(kind: str) -> str:
-    return f"[`{kind}`](#{_anchor(kind)})"
+def _link(kind: str, title: str = "") -> str:
+    return f"[`{kind}`](#{_anchor(title or kind)})"
+
+
+def _title(cls: type[Kind]) -> str:
+    """The heading of a kind; one whose word is also that of a layer tells its family."""
+    is_twice = LAYERS.get(cls.kind, cls) is not cls
+    return f"`{cls.kind}` ({cls.family})" if is_twice else f"`{cls.kind}`"
+
+
+@cache
+def _titles() -> dict[str, str]:
+    """The headings of the kinds that a recipe chooses from."""
+    choices = filter(None, map(_choice, parameters(Recipe)))
+    return {kind: _title(cls) for choice in choices for kind, cls in choice.family.table.items()}
 
 
 def _links(kinds: Iterable[str]) -> str:
@@ -351,5 +405,5 @@ def _links(kinds: Iterable[str]) -> str:
 
 
 def _anchor(title: str) -> str:
-    """The anchor that GitHub gives a heading of letters, digits, `_`, spaces and backticks."""
-    return title.lower().replace(" ", "-").replace("`", "")
+    """The anchor that GitHub gives a heading of letters, digits, `_`, spaces, brackets and backticks."""
+    return re.sub(r"[`()]", "", title).lower().replace(" ", "-")

@@ -14,6 +14,8 @@ from builder.expressions import is_computed
 from builder.fields import BLOCK_NAME, Schema, schema_types
 from builder.hints import LEFT_OUT, block_name_hint, computed_like, layer_kinds, with_all_it_needs
 from builder.layers.composites import COMPOSITES, Group
+from builder.limits import MAX_NUMBER
+from builder.other_words import elsewhere, field_of_kind, other_key
 from builder.paths import Path, follow, path_text
 from builder.problems import Place, Problem, both, certain, did_you_mean, show, suggest
 from builder.schema import COMMON_FIELDS, LAYER, resolved
@@ -113,15 +115,18 @@ class Refused:
         """Unknown and missing keys; a misspelt key is both, and one mistake."""
         missing = [key for key in self.schema.get("required", []) if key not in self.value]
         unknown = [key for key in self.value if key not in self.schema["properties"]]
+        told: set[str] = set()
         layers = [key for key in unknown if self._lists() and (key in layer_kinds() or key in self.blocks)]
         for key in unknown:
             if key in layers[1:]:
                 continue  # all of them are one mistake
             meant = self._lists()[0] if key in layers else self._meant_by(key)
             hint = self._as_item(key, meant) if key in layers else self._right_key(key, meant)
-            missing = [other for other in missing if other != meant]
+            missing = [other for other in missing if other not in (meant, field_of_kind(key, missing))]
             problem = self._problem("unknown-key", f"unknown key {show(key)}", hint, self._head_of(key), key)
-            yield problem.fixed_by(certain(key, self._unwritten) if meant in self._unwritten else "")
+            certainly = other_key(key, self._unwritten) or certain(key, self._unwritten)
+            yield problem.fixed_by(certainly if meant in self._unwritten and meant not in told else "")
+            told.add(meant)
         if missing:
             yield self._missing_keys(missing)
 
@@ -148,6 +153,10 @@ class Refused:
         left_out = {} if is_block else LEFT_OUT
         if key in left_out:
             return key
+        if elsewhere(key, self.schema["properties"]):
+            return ""
+        if other := other_key(key, self._unwritten):
+            return other
         if key in _LISTS and (lists := [name for name in self._lists() if name not in self.value]):
             return lists[0]
         meant = suggest(key, [*self._unwritten, *left_out])
@@ -160,7 +169,10 @@ class Refused:
             return f"write a space after the colon: {show(f'{start}: {rest}')}"
         if meant:
             return f"did you mean `{meant}`?" if meant in self._unwritten else LEFT_OUT[meant]
-        if twin := suggest(key, [name for name in self.schema["properties"] if name in self.value]):
+        if place := elsewhere(key, self.schema["properties"]):
+            return place
+        written = [name for name in self.schema["properties"] if name in self.value]
+        if twin := other_key(key, written) or suggest(key, written):
             return f"remove it: `{twin}` stands on line {self._head_of(twin).line}"
         return f"known here are {listed(name for name in self.schema['properties'] if name != '$schema')}"
 
@@ -196,16 +208,22 @@ class Refused:
         kinds = [key for key in self.value if key in self.kinds or key in self.blocks]
         if len(kinds) > 1:
             message = f"{self._label} names {len(kinds)} kinds: {listed(kinds)}"
-            hint = "start each with a `-` of its own" if self.is_layer else "keep one"
+            hint = "start each with a `-` of its own" if isinstance(self.path[-1], int) else "keep one"
             return self._problem("several-kinds", message, hint, self._head_of(kinds[1]))
         if not kinds:
-            return self._unknown_kind_with_key(next(iter(self.value)))
+            return self._unknown_kind_with_key(self._key_of_kind())
         strays = [key for key in self.value if key not in kinds]
         message = (
             f"{both([show(key) for key in strays])} {'stands' if len(strays) == 1 else 'stand'} beside `{kinds[0]}`"
         )
         hint = f"indent further, to below `{kinds[0]}:`, what belongs to it"
         return self._problem("stray-key", message, hint, self._head_of(strays[0]), strays[0])
+
+    def _key_of_kind(self) -> str:
+        """The key whose value names a kind, `{name: x, type: conv2d}`, or else the first one."""
+        keys: list[str] = list(self.value)
+        named = (key for key in keys if isinstance(self.value[key], str) and self.value[key] in self.kinds)
+        return next(named, keys[0])
 
     def _unknown_kind_with_key(self, key: str) -> Problem:
         """An unknown kind as the (first) key of a mapping; `type: conv2d` is what other tools take."""
@@ -236,6 +254,13 @@ class Refused:
         message = f"{self._label} is {self._found}"
         if isinstance(self.value, float) and not isfinite(self.value):
             return self._problem("not-finite", message, self._write().replace("a number", "a finite number"))
+        if (
+            isinstance(self.value, int | float)
+            and abs(self.value) > MAX_NUMBER
+            and "number" in schema_types(self.schema)
+        ):
+            hint = f"torch computes in float32, which ends at about {MAX_NUMBER:g}"
+            return self._problem("not-finite", f"{message}, which is infinite for torch", hint)
         if self._is_fraction:
             hint = "a whole number is due: use `//`, or `round`, `floor` or `ceil`"
             return self._problem("fraction", message, hint)
@@ -281,6 +306,8 @@ class Refused:
         keys = [key for key in given if key not in COMMON_FIELDS]
         if not keys:
             return f"write `{kind}` alone: it takes no parameters"
+        if meaning(self.schema) != self.schema.get("description", ""):  # a key, which tells its default, and no kind
+            return f"write a mapping, like `{kind}: {{{keys[0]}: ...}}`"
         is_number = isinstance(self.value, int | float) and not isinstance(self.value, bool)
         by_name = f"parameters by name, like `{kind}: {{{keys[0]}: {self.value if is_number else '...'}}}`"
         must = None in given.values() if self.is_call else "required" in self.schema

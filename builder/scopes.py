@@ -6,8 +6,8 @@ given what it needs, that no name is given twice, and that no block comes to its
 
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, replace
-from itertools import islice
 
+from builder.circles import Edge, circular_block, walked, way_text
 from builder.computed import Names, computed_below, fault_problem, read_expression, value_of
 from builder.expressions import CONTEXT_NAMES, Value, name_fault
 from builder.expressions.names import unknown_name
@@ -34,7 +34,6 @@ from builder.problems import Place, Problem, SpecError, both, certain, did_you_m
 from builder.source import ListNode, MapNode, Node, Scalar
 from builder.wording import kind_like, listed
 
-MAX_SHOWN_WAY = 8  # names of a circle
 OF_ITERATION = frozenset(("index", "count"))
 OF_BLOCK = frozenset(("block_index", "block_count"))
 OF_PLACE = frozenset(("in_channels",))
@@ -86,41 +85,6 @@ def lacks_value(node: Node, values: Mapping[str, Value]) -> bool:
     return any(values.get(name) is None for name in _used_names(node))
 
 
-Spot = tuple[Place, Path]
-Edge = tuple[str, Spot | None]  # to a name, and where it is named, if that is to be told
-
-
-def walked(edges: Mapping[str, Iterable[Edge]]) -> tuple[list[str], list[tuple[list[str], Spot | None]]]:
-    """The names such that each stands behind those that it leads to; and the circles, each with what closes it."""
-    order: list[str] = []
-    circles: list[tuple[list[str], Spot | None]] = []
-    done: set[str] = set()
-    way: dict[str, int] = {}  # to where the walk is; each name with its position
-    for start in edges:
-        stack = [] if start in done else [(start, iter(edges[start]))]
-        way = dict.fromkeys([start], 0) if stack else {}
-        while stack:
-            name, rest = stack[-1]
-            to, spot = next(rest, ("", None))
-            if not to:
-                stack.pop()
-                del way[name]
-                done.add(name)
-                order.append(name)
-            elif to in way:
-                circles.append(([*islice(way, way[to], None), to], spot))
-            elif to not in done:
-                way[to] = len(way)
-                stack.append((to, iter(edges[to])))
-    return order, circles
-
-
-def _way_text(names: list[str]) -> str:
-    """`a` -> `b` -> `a`, however long the circle is."""
-    shown = names if len(names) <= MAX_SHOWN_WAY else [*names[: MAX_SHOWN_WAY - 2], "", names[-1]]
-    return " -> ".join(show(name) if name else "..." for name in shown)
-
-
 def _holds_mapping(node: Node) -> bool:
     """Whether it is no value of a variable; the schema tells."""
     return isinstance(node, MapNode) or (isinstance(node, ListNode) and any(map(_holds_mapping, node.items)))
@@ -159,7 +123,7 @@ def _used_names(argument: Argument) -> list[str]:
 def _cycle_problem(names: list[str], nodes: Mapping[str, Argument], path: Path) -> Problem:
     node = nodes[names[0]]
     place = node.place if not isinstance(node, GivenLayers) else node.items[0].place
-    way = _way_text(names)
+    way = way_text(names)
     message = f"{show(names[0])} comes to itself again: {way}"
     hint = "give it a value" if len(names) == 2 else "give one of them a value"
     return Problem("circular-variable", message, place, hint, path_text((*path, names[0])))
@@ -225,7 +189,7 @@ class ScopeCheck:
     def _block(self, block: Block) -> Iterator[Problem]:
         yield from self._block_names(block)
         own = {**block.parameters, **block.variables}
-        names: dict[str, Place | None] = {**self.file_names, **{name: block.name_places[name] for name in own}}
+        names: dict[str, Place | None] = {**self.file_names, **block.parameter_places, **block.variable_places}
         view = View(names, OF_PLACE | OF_BLOCK)
         values = {name: value for name, value in own.items() if value is not None}
         for name, value in values.items():
@@ -236,23 +200,31 @@ class ScopeCheck:
         yield from self._items(block.items, view)
 
     def _block_names(self, block: Block) -> Iterator[Problem]:
-        for name in (*block.parameters, *block.variables):
-            place = block.name_places[name]
-            key = "variables" if name in block.variables else "parameters"
-            path = (*block.path, key)
-            yield from _wrong_name(name, place, path)
-            if name in COMMON and name in block.parameters:
+        for name, place in block.parameter_places.items():
+            path = (*block.path, "parameters")
+            if name in COMMON:
                 message = f"{show(name)} can't be a parameter"
                 hint = f"every call may be given `{NAME_FIELD}` and `{WHEN_FIELD}`; choose another name"
                 yield Problem("wrong-name", message, place, hint, path_text((*path, name)))
-            if name in block.parameters and name in block.variables:
-                message = f"{show(name)} is a parameter and a variable of {show(block.name)}"
+            if name not in block.variables:  # which tell of the same name
+                yield from _wrong_name(name, place, path)
+                yield from self._hidden_name(name, place, path, block)
+        for name, place in block.variable_places.items():
+            path = (*block.path, "variables")
+            yield from _wrong_name(name, place, path)
+            if name in block.parameters:
+                given = _on(block.parameter_places[name])
+                message = f"{show(name)} is already a parameter of {show(block.name)}, given {given}"
                 yield Problem("name-twice", message, place, "name one of them otherwise", path_text((*path, name)))
-            elif name in self.file_names:
-                given = _on(self.file_names[name])
-                message = f"inside {show(block.name)}, {show(name)} hides the variable given {given}"
-                hint = "name one of them otherwise"
-                yield Problem("hidden-name", message, place, hint, path_text((*path, name)), "warning")
+            else:
+                yield from self._hidden_name(name, place, path, block)
+
+    def _hidden_name(self, name: str, place: Place, path: Path, block: Block) -> Iterator[Problem]:
+        if name in self.file_names:
+            given = _on(self.file_names[name])
+            message = f"inside {show(block.name)}, {show(name)} hides the variable given {given}"
+            hint = "name one of them otherwise"
+            yield Problem("hidden-name", message, place, hint, path_text((*path, name)), "warning")
 
     def order_of(self, block: Block) -> tuple[str, ...]:
         """Defaults and variables of a block, each behind those that it uses."""
@@ -301,12 +273,21 @@ class ScopeCheck:
             yield from self._argument(argument, (*item.path, name), view)
         block = self.blocks.get(item.word)
         if block is None:
-            hint = did_you_mean(item.word, self.blocks) or _instead_of_block(item.word, self.blocks)
-            message = f"unknown block {show(item.word)}"
-            problem = Problem("unknown-block", message, item.head, hint, path_text(item.path))
-            yield problem.fixed_by(certain(item.word, self.blocks))
+            yield self._unknown_block(item)
             return
         yield from self._arguments(item, block)
+
+    def _unknown_block(self, item: CallItem) -> Problem:
+        message = f"unknown block {show(item.word)}"
+        problem = Problem("unknown-block", message, item.head, path=path_text(item.path))
+        if hint := did_you_mean(item.word, self.blocks):
+            return replace(problem, hint=hint, replacement=certain(item.word, self.blocks))
+        kinds = {**LAYERS, **COMPOSITES}
+        if kind := kind_like(item.word, kinds, likeness=0.8):
+            hint = f"did you mean `{kind}`? names with a capital are those of blocks"
+            return replace(problem, hint=hint, replacement=kind if certain(item.word, kinds) == kind else "")
+        names = sorted(self.blocks)
+        return replace(problem, hint=f"known are {listed(names)}" if names else "define it below `blocks`")
 
     def _arguments(self, item: CallItem, block: Block) -> Iterator[Problem]:
         missing = [name for name in block.required if name not in item.arguments]
@@ -342,15 +323,8 @@ class ScopeCheck:
         """Blocks that come to themselves again, once for each circle."""
         _, circles = walked({name: list(self._calls(block)) for name, block in self.blocks.items()})
         for names, spot in circles:
-            yield self._circle_problem(names, spot)
-
-    def _circle_problem(self, names: list[str], spot: Spot | None) -> Problem:
-        way = _way_text(names)
-        assert spot is not None  # as `_calls` says
-        place, path = spot
-        message = f"block {show(names[0])} comes to itself again: {way}"
-        hint = "a block can't hold itself; `repeat` does the same several times"
-        return Problem("circular-block", message, place, hint, path_text(path))
+            assert spot is not None  # as `_calls` says
+            yield circular_block(names, *spot)
 
     def _calls(self, block: Block) -> Iterator[Edge]:
         """The blocks that a block's text calls, those whose names it gives or takes as texts included."""
@@ -386,13 +360,6 @@ class ScopeCheck:
 
 COMMON = frozenset((NAME_FIELD, WHEN_FIELD))
 assert CONTEXT_NAMES == OF_ITERATION | OF_BLOCK | OF_PLACE
-
-
-def _instead_of_block(word: str, blocks: Iterable[str]) -> str:
-    if kind := kind_like(word, {**LAYERS, **COMPOSITES}, likeness=0.8):
-        return f"did you mean `{kind}`? names with a capital are those of blocks"
-    names = sorted(blocks)
-    return f"known are {listed(names)}" if names else "define it below `blocks`"
 
 
 def _on(place: Place) -> str:

@@ -69,7 +69,7 @@ class Signal:
             for axis in axes:
                 fields[axis] = fields[axis].through(window)
             parts.append(((shape[dimension], axes[0] if axes else None),))
-        return replace(self, shape=shape, parts=tuple(parts), fields=(fields[0], fields[1]))
+        return Signal(shape, tuple(parts), (fields[0], fields[1]), self.pixels)
 
     def mixed(self, shape: Shape, dimensions: Sequence[int]) -> "Signal":
         """After a layer that makes every position of these dimensions see all the others."""

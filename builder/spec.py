@@ -16,12 +16,12 @@ from builder.expressions import Value
 from builder.fields import RESERVED_NAMES, SPEC_NAME, matches
 from builder.inheritance import EXTENDS, inherited
 from builder.items import Block, GivenLayers, GroupItem, Item, LayerItem, Reader, RepeatItem, with_all_below
-from builder.kinds import Kind, Misfit, OneOf, parameters
+from builder.kinds import Misfit, parameters
 from builder.layers import LAYERS, Shape
 from builder.layers.composites import COMPOSITES
 from builder.lists import lists_of_layers, plain_values
 from builder.overrides import apply_override
-from builder.paths import Path, follow, path_text, where
+from builder.paths import Path, follow, parse_path, path_text, where
 from builder.problems import Problem, Source, SpecError, errors, in_order, show
 from builder.recipe import Budget, Recipe
 from builder.scopes import OF_BLOCK, ScopeCheck, constants, lacks_value, repeat_misfits, wrong_expressions_of_constants
@@ -293,7 +293,7 @@ def _word_of(item: Any) -> str:
 
 
 def _problem(root: MapNode, misfit: Misfit, path: Path) -> Problem:
-    steps: Path = (*path, *misfit.field.split(".")) if misfit.field else path
+    steps = (*path, *(parse_path(misfit.field) or ()))
     found = follow(root, steps)
     # A parameter that isn't written has no place: follow stops at the kind, and its word is what to point at.
     place = found.node.place if misfit.field and _is_written(root, steps) else found.head
@@ -307,19 +307,27 @@ def _is_written(root: MapNode, path: Path) -> bool:
 
 
 def _read_recipe(root: MapNode, data: Any, refused: Set[Path]) -> tuple[Recipe | None, list[Problem]]:
-    """The recipe, if its fields are all right, and what is wrong between them."""
+    """The recipe, if its fields can be read, and what is wrong within its kinds and between them."""
     if not isinstance(data, dict):
         return None, []
     problems: list[Problem] = []
+    wrong_kinds: list[Path] = []
     for field in parameters(Recipe):
-        choice = getattr(field.type, "other", field.type)
-        if isinstance(choice, OneOf) and data.get(field.name) is not None and ("training", field.name) not in refused:
-            kind: Kind = choice.canonical(data[field.name])
-            problems += [_problem(root, misfit, ("training", field.name, kind.kind)) for misfit in kind.rules()]
-    if errors(problems) or any(path[:1] == ("training",) for path in refused):
+        path: Path = ("training", field.name)
+        if field.name not in data or path in refused:
+            continue
+        for steps, kind in field.type.kinds(field.type.canonical(data[field.name])):
+            found = [_problem(root, misfit, (*path, *steps)) for misfit in kind.rules()]
+            wrong_kinds += [(*path, *steps)] if errors(found) else []
+            problems += found
+    if any(path[:1] == ("training",) for path in refused):
         return None, problems
     recipe = Recipe.read(data)
-    return recipe, problems + [_problem(root, misfit, ("training",)) for misfit in recipe.rules()]
+    for misfit in recipe.rules():
+        path = ("training", *(parse_path(misfit.field) or ()))
+        if not any(path[: len(kind_path)] == kind_path for kind_path in wrong_kinds):  # else one mistake, told twice
+            problems.append(_problem(root, misfit, ("training",)))
+    return recipe, problems
 
 
 def _spec_name(root: MapNode, data: Any, source: Source) -> tuple[str, list[Problem]]:
@@ -336,6 +344,8 @@ def _spec_name(root: MapNode, data: Any, source: Source) -> tuple[str, list[Prob
 def _input_problems(root: MapNode, size: Any, recipe: Recipe | None) -> list[Problem]:
     if recipe is None or not isinstance(size, list) or tuple(size) == recipe.dataset.image:
         return []
+    if any(misfit.severity == "error" for misfit in recipe.dataset.rules()):
+        return []  # its own image may be wrong
     wanted = list(recipe.dataset.image)
     message = f"`input` is {show(size)}, and the images of {recipe.dataset.kind} are {show(wanted)}"
     return [_problem(root, Misfit("wrong-input", message, f"write {wanted}", "input"), ())]

@@ -3,13 +3,15 @@
 import re
 from collections.abc import Iterable
 
-from builder.fields import BLOCK_NAME, COMPUTED, LAYER_NAME, SPEC_NAME, Schema, schema_types
-from builder.problems import either, show, suggest
+from builder.fields import BLOCK_NAME, COMPUTED, DOTTED_NAME, LAYER_NAME, SPEC_NAME, Schema, schema_types
+from builder.other_words import other_kind
+from builder.problems import both, either, show, suggest
 from builder.recipe import DEVICE
+from builder.recipe.datasets.folders import CLASS_NAME, FOLDER
 
 MAX_LISTED_WORDS = 30
 
-TEXTS = {text.pattern: text for text in (LAYER_NAME, SPEC_NAME, BLOCK_NAME, DEVICE)}
+TEXTS = {text.pattern: text for text in (LAYER_NAME, DOTTED_NAME, SPEC_NAME, BLOCK_NAME, DEVICE, CLASS_NAME, FOLDER)}
 _WORD_OR = re.compile(r"\^(?:\(\\\$\|)?\(([a-z|]+)\)\$")  # as `fields.WordOr` writes it, and `fields.or_computed`
 _IN_BRACKETS = re.compile(r" \((required|default: .*)\)$")
 
@@ -65,29 +67,30 @@ def _wanted_list(schema: Schema) -> str:
     if "$ref" in schema["items"]:
         return "a list of layers, each after a `-`"
     item = schema_types(schema["items"])
+    if "object" in item:
+        return "a list of kinds, each after a `-`"
     if "boolean" in item:
         return f"a list of {'such ' if 'boolean' in schema_types(schema) else ''}values"
-    return f"a list of {count}{'whole numbers' if 'integer' in item else 'numbers'}"
+    noun = "text" if item == ["string"] else "whole number" if "integer" in item else "number"
+    if "null" in item:
+        return f"a list of {count}values (each a {noun} or `null`)"
+    return f"a list of {count}{noun}s"
 
 
 def _bounds(schema: Schema) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
     above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-    start = (
-        f" from {low:,} to {high:,}"
-        if None not in (low, high)
-        else f" of at least {low:,}"
-        if low is not None
-        else f" above {above:,}"
-        if above is not None
-        else ""
-    )
-    end = f" below {below:,}" if below is not None else ""
-    start += " and" if start and end else ""
-    return start + end
+    if None not in (low, high):
+        return f" from {low:,} to {high:,}"
+    bounds = (("of at least", low), ("above", above), ("up to", high), ("below", below))
+    parts = [f"{words} {bound:,}" for words, bound in bounds if bound is not None]
+    return f" {both(parts)}" if parts else ""
 
 
 def kind_like(word: str, kinds: Iterable[str], likeness: float = 0.6) -> str:
-    """The kind that a word like `nn.MaxPool2d` or `max-pool2d` most probably means, or an empty text."""
+    """The kind that a word like `nn.MaxPool2d`, `max-pool2d` or `Dense` most probably means, or an empty text."""
+    kinds = list(kinds)
+    if other := other_kind(word, kinds):
+        return other
     last = word.rpartition(".")[2].replace("-", "_")
     return suggest(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", last).lower(), kinds, likeness)

@@ -36,6 +36,9 @@ def generated_text(seed: int) -> str:
     return _Generator(Random(seed)).text()  # noqa: S311  # nothing secret
 
 
+WITHOUT_MOMENTUM = ("adadelta", "adagrad", "rmsprop")  # as they are generated
+
+
 class _Generator:
     """Adds layers one after another, and keeps track of the shape, with arithmetic of its own."""
 
@@ -51,7 +54,7 @@ class _Generator:
 
     def text(self) -> str:
         is_trained = self.chance(0.15)
-        self.image = (1, 28, 28) if is_trained else (self.up_to(4), self.up_to(32), self.up_to(32))
+        self.image = self.trained_image() if is_trained else (self.up_to(4), self.up_to(32), self.up_to(32))
         self.shape = self.image
         for _ in range(self.up_to(7)):
             self.add_on_map()
@@ -68,6 +71,10 @@ class _Generator:
         self.add("linear", {"out_features": 10})
         self.add("log_softmax", {})
         return spec_text(self.image, self.layers, self.training())
+
+    def trained_image(self) -> MapShape:
+        """That of digits, or of photographs."""
+        return (3, 32, 32) if self.chance(0.15) else (1, 28, 28)
 
     def up_to(self, most: int) -> int:
         return self.random.randint(1, most)
@@ -372,26 +379,39 @@ class _Generator:
             "sgd": {"lr": lr, "momentum": 0.9, "weight_decay": 1e-4, "nesterov": True},
             "adam": {"lr": lr} | self.some({"betas": [0.9, 0.99], "amsgrad": True}),
             "adamw": self.some({"lr": lr, "weight_decay": 0.05}),
+            "nadam": self.some({"lr": lr, "momentum_decay": 0.01}),
+            "radam": self.some({"lr": lr, "decoupled_weight_decay": True}),
+            "rmsprop": self.some({"lr": lr, "alpha": 0.9, "centered": True}),
+            "adagrad": self.some({"lr": lr, "lr_decay": 0.01}),
             "adadelta": self.some({"lr": lr, "rho": 0.8}),
+            "muon": self.some({"lr": lr, "adamw": {"lr": lr}}),
         }
         optimizer = choose(list(optimizers))
         schedulers = {
-            "one_cycle": {"max_lr": lr, "cycle_momentum": optimizer != "adadelta"} | self.some({"pct_start": 0.25}),
+            "one_cycle": {"max_lr": lr, "cycle_momentum": optimizer not in WITHOUT_MOMENTUM}
+            | self.some({"pct_start": 0.25}),
             "cosine": self.some({"eta_min": 1e-6}),
+            "cosine_restarts": {"T_0": self.up_to(5)} | self.some({"T_mult": 2}),
+            "linear": {"start_factor": 1, "end_factor": 0.1},
+            "polynomial": self.some({"power": 2}),
+            "multi_step": {"milestones": [1, 3]} | self.some({"gamma": 0.7}),
+            "exponential": {"gamma": 0.9},
+            "reduce_on_plateau": self.some({"factor": 0.5, "patience": 0}),
             "step": {"step_size": self.up_to(5)} | self.some({"gamma": 0.7}),
         }
         scheduler = choose(list(schedulers))
-        dataset = choose(
-            [
-                "mnist",
-                "fashion_mnist",
-                "mnist_sample",
-                {"mnist": {"fallback": "mnist_sample"}},
-                {"mnist": {"mean": 0.5, "std": [0.5]}},
-            ]
-        )
+        own: dict[str, Any] = {"synthetic": {"image": list(self.image)}}
+        dataset: Any = choose(["cifar10", own])
+        if self.image == (1, 28, 28):
+            digits = [{"mnist": {"fallback": "mnist_sample"}}, {"mnist": {"mean": 0.5, "std": [0.5]}}]
+            digits += [{"emnist": {"split": "digits"}}, own]
+            digits += [{"image_folder": {"path": "pictures", "image": [1, 28, 28], "classes": 10}}]
+            dataset = choose(["mnist", "fashion_mnist", "kmnist", "mnist_sample", *digits])
         required = {"dataset": dataset, "epochs": self.up_to(20), "batch_size": choose([32, 64, 100, 128])}
-        required |= {"loss": choose(["nll_loss", "cross_entropy", {"cross_entropy": {"label_smoothing": 0.1}}])}
+        losses = ["nll_loss", "cross_entropy", "mse_loss", {"focal_loss": {"gamma": 1}}]
+        required |= {"loss": choose([*losses, {"cross_entropy": {"label_smoothing": 0.1}}])}
         required |= {"optimizer": {optimizer: optimizers[optimizer]}}
+        if scheduler == "reduce_on_plateau":
+            required |= {"validation": {"size": 100}}
         optional = {"scheduler": choose([None, {scheduler: schedulers[scheduler]}]), "seed": self.up_to(10**9)}
         return required | self.some(optional | {"device": choose(["auto", "cpu", "cuda:1", "mps"])})

@@ -131,13 +131,15 @@ CIRCLES = {
         "blocks:\n  A: {parameters: {x}, layers: [$x]}\n  B: [A: {x: B}]\n" + layers("B"), "circular-block", 4
     ),
     "through a variable": Bomb("blocks:\n  A: {variables: {x: A}, layers: [$x]}\n" + layers("A"), "circular-block", 3),
-    "through a variable of the file": Bomb("variables: {x: A}\nblocks:\n  A: [$x]\n" + layers("A"), "too-deep", 4),
+    "through a variable of the file": Bomb(
+        "variables: {x: A}\nblocks:\n  A: [$x]\n" + layers("A"), "circular-block", 4
+    ),
     "through a choice": Bomb(
         "variables: {x: A, y: relu}\nblocks:\n  A: {variables: {z: $(x if in_channels > 2 else y)}, layers: [$z]}\n"
-        + layers("A"), "too-deep", 4,
+        + layers("A"), "circular-block", 4,
     ),
     "through a list of for": Bomb(
-        "blocks:\n  A: [repeat: {for: {x: [A, relu]}, layers: [$x]}]\n" + layers("A"), "too-deep", 3
+        "blocks:\n  A: [repeat: {for: {x: [A, relu]}, layers: [$x]}]\n" + layers("A"), "circular-block", 3
     ),
 }  # fmt: skip
 

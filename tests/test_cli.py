@@ -3,17 +3,19 @@
 import json
 import os
 import re
-from collections.abc import Callable
+import signal
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from commands import BUILDER, ROOT, RUNNER, run
 
 import runner
-from builder import __main__ as command_line
-from builder import __version__, load_spec, make_plan
+from builder import __version__, exits, load_spec, make_plan
 from builder.__main__ import main
 from builder.editor import schema_text
+from builder.options import train_options
 
 GOOD = "input: [1, 28, 28]\nlayers: [flatten, {linear: {out_features: 10}}]\n"
 BAD = "input: [1, 28, 28]\nlayers: [relux]\n"
@@ -255,7 +257,7 @@ def test_version_is_printed(words: list[str]) -> None:
         (["check", "x.yaml", "--format", "xml"], "invalid choice: 'xml'"),
         (["show"], "the following arguments are required: SPEC"),
         (["show", "a.yaml", "b.yaml"], "unrecognized arguments: b.yaml"),
-        (["run"], "the following arguments are required: SPEC | key=value"),
+        (["run"], "no spec is given"),
         (["run", "--frob", "x.yaml"], "unrecognized arguments: --frob"),
         (["run", "training.epochs=3"], "no spec is given"),
         (["run", "x.yaml", "--device", "gpu"], "'gpu' is not auto, cpu, mps, cuda or cuda:N"),
@@ -306,14 +308,122 @@ def test_an_existing_file_with_an_equals_sign_is_a_spec(folder: Path, capsys: py
     Path("lr=0.1.yaml").write_text(BAD, encoding="utf-8")
     assert runner.main(["lr=0.1.yaml"]) == 1
     assert "lr=0.1.yaml:2:10" in capsys.readouterr().err
-    options = runner.parse(["good.yaml", "lr=0.1.yaml", "training.epochs=3"])
+    options = train_options(["good.yaml", "lr=0.1.yaml", "training.epochs=3"], "")
     assert (options.specs, options.overrides) == (["good.yaml", "lr=0.1.yaml"], ["training.epochs=3"])
 
 
 def test_options_may_stand_among_specs_and_overrides() -> None:
-    options = runner.parse(["a.yaml", "--quiet", "x=1", "--runs", "elsewhere", "b.yaml", "y=2", "--offline"])
+    options = train_options(["a.yaml", "--quiet", "x=1", "--runs", "elsewhere", "b.yaml", "y=2", "--offline"], "")
     assert (options.specs, options.overrides) == (["a.yaml", "b.yaml"], ["x=1", "y=2"])
     assert (options.quiet, options.offline, options.runs) == (True, True, Path("elsewhere"))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "no spec is given"),
+        (["--resume", "runs/a/1", "a.yaml", "b.yaml"], "--resume goes on with one run, and several specs are given"),
+        (["--resume", "runs/a/1", "--dry-run"], "--dry-run tries a new run, and --resume goes on with another"),
+        (["a.yaml", "--save-every", "0"], "'0' is not a positive number of seconds"),
+        (["a.yaml", "--save-every", "soon"], "'soon' is not a positive number of seconds"),
+        (["a.yaml", "--save-every", "nan"], "'nan' is not a positive number of seconds"),
+        (["test"], "the following arguments are required: RUN"),
+        (["predict", "latest"], "the following arguments are required: PICTURE"),
+    ],
+)
+def test_wrong_options_of_a_run_are_2_and_say_why(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        runner.main(words)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+# --- signals ---
+
+
+@pytest.fixture
+def _handlers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Those of pytest are put back."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_handlers")
+@pytest.mark.parametrize(
+    ("number", "status", "word"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+    ids=["SIGINT", "SIGTERM"],
+)
+def test_signals_after_the_first_change_nothing_while_the_command_ends(
+    number: signal.Signals, status: int, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = []
+
+    def interrupted(sentence: str) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        said.append(sentence)
+
+    def command() -> int:
+        os.kill(os.getpid(), number)
+        raise AssertionError("the signal has to be raised here")
+
+    monkeypatch.setattr(exits, "say", interrupted)
+    assert exits.guard(command) == status
+    assert said == [word]
+
+
+@pytest.mark.usefixtures("_handlers")
+def test_an_error_that_a_library_makes_of_a_signal_is_no_bug(capsys: pytest.CaptureFixture[str]) -> None:
+    def command() -> int:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ImportError("half of it") from None
+        return 0
+
+    assert exits.guard(command) == 130
+    assert capsys.readouterr().err == "yamlnet: interrupted\n"
+
+
+@pytest.mark.parametrize("door", ["runner", "builder.__main__"])
+def test_a_door_imports_nothing_that_takes_long_before_it_listens_to_signals(door: str) -> None:
+    code = f"import sys, {door}; print(sorted(name for name in sys.modules if name.startswith('builder.')))"
+    imported = run([sys.executable, "-c", code]).stdout.strip()
+    assert imported == str(sorted({"builder.exits", "builder.version", door} - {"runner"}))
+
+
+INTERRUPTED_AT = """
+import os, runpy, signal, sys
+class Finder:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == module:
+            sys.meta_path.remove(Finder)
+            os.kill(os.getpid(), signal.SIGINT)
+module, how, where, *words = sys.argv[1:]
+sys.argv[1:] = words
+sys.meta_path.insert(0, Finder)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+getattr(runpy, how)(where, run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "command"),
+    [
+        ("builder.options", ["run_path", RUNNER[-1], "specs/net.yaml"]),
+        ("jsonschema", ["run_path", RUNNER[-1], "specs/net.yaml"]),
+        ("builder.checking", ["run_module", "builder", "check", "specs/net.yaml"]),
+    ],
+)
+def test_an_interrupt_at_the_start_is_no_traceback(module: str, command: list[str]) -> None:
+    done = run([sys.executable, "-c", INTERRUPTED_AT, module, *command])
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "yamlnet: interrupted\n")
 
 
 # --- bugs of ours ---
@@ -324,7 +434,7 @@ def broken(*arguments: object) -> int:
 
 
 def test_a_bug_is_70_and_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(command_line, "check", broken)
+    monkeypatch.setattr("builder.checking.check", broken)
     monkeypatch.delenv("YAMLNET_DEBUG", raising=False)
     assert main(["check", "x.yaml"]) == 70
     said = capsys.readouterr().err
@@ -334,7 +444,7 @@ def test_a_bug_is_70_and_one_sentence(monkeypatch: pytest.MonkeyPatch, capsys: p
 
 
 def test_a_bug_shows_its_traceback_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command_line, "check", broken)
+    monkeypatch.setattr("builder.checking.check", broken)
     monkeypatch.setenv("YAMLNET_DEBUG", "1")
     with pytest.raises(ZeroDivisionError):
         main(["check", "x.yaml"])

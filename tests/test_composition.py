@@ -307,11 +307,11 @@ layers:
 
 
 def test_a_circle_of_thousands_of_names_is_told_in_a_line(planned: Planner) -> None:
-    names = [f"v{number}" for number in range(20_000)]
+    names = [f"v{number}" for number in range(5_000)]
     circle = "".join(f"  {name}: ${names[number - 1]}\n" for number, name in enumerate(names))
     problem = planned.problem(f"variables:\n{circle}layers: [relu]")
     assert problem.code == "circular-variable"
-    assert "`v0` -> `v19999` -> `v19998`" in problem.message
+    assert "`v0` -> `v4999` -> `v4998`" in problem.message
     assert len(problem.message) < 200
 
 

@@ -5,14 +5,18 @@ import importlib.util
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
-from tiny_dataset import CONTENT, GZIPPED, HEIGHT, WIDTH, Tiny, write_files
+from tiny_dataset import CONTENT, FILE_NAMES, GZIPPED, HEIGHT, WIDTH, Tiny, write_files
 
+from builder.data.images import Data, Images, load_data
 from builder.exits import DataError, Status
+from builder.problems import both
+from builder.recipe import Validation
 from builder.recipe.datasets import (
     TEST_IMAGES,
     TEST_LABELS,
@@ -23,13 +27,11 @@ from builder.recipe.datasets import (
     Mnist,
     MnistSample,
 )
-from builder.training.data import Data, Images, load_data
-from builder.training.idx import FILE_NAMES
 
 BUILDER = Path(__file__).parents[1] / "builder"
 OWN = Path("data/Tiny/raw")  # the place of `Tiny`, in the working directory that each test has of its own
 CPU = torch.device("cpu")
-REPLACE = "replace it, or remove the files of all four names to have them downloaded"
+REPLACE = "replace it, or remove the files of all 4 names to have them downloaded"
 
 
 def full_mnist() -> Path | None:
@@ -60,6 +62,35 @@ def refusal(dataset: Dataset | None = None, data_dir: str | None = None) -> str:
         load(dataset, data_dir)
     assert caught.value.status == Status.DATA
     return str(caught.value)
+
+
+# --- Which images they are
+
+
+def test_the_digest_tells_other_pixels_labels_and_parts_from_these() -> None:
+    write_files(OWN)
+    found = load()
+    assert found.digest == load().digest
+    changed = (
+        replace(found, train=replace(found.train, images=found.train.images.roll(1, 0))),
+        replace(found, test=replace(found.test, labels=found.test.labels.roll(1))),
+        replace(found, train=found.test, test=found.train),
+        replace(found, validation=found.test),
+        load_data(Tiny(), validation=Validation(size=3), data_dir=None, offline=True, device=CPU),
+        load_data(Tiny(), validation=Validation(size=3, seed=1), data_dir=None, offline=True, device=CPU),
+    )
+    assert len({found.digest, *(other.digest for other in changed)}) == 1 + len(changed)
+
+
+def test_only_the_data_set_itself_will_do_where_no_fallback_may_be_used() -> None:
+    dataset = Tiny(fallback="mnist_sample")
+    assert load(dataset).fallback_used
+    with pytest.raises(DataError) as caught:
+        load_data(dataset, data_dir=None, offline=True, device=CPU, may_fall_back=False)
+    assert str(caught.value) == (
+        "no file of tiny lies under data, and --offline forbids the download; "
+        f"put {both(FILE_NAMES)}, plain or as .gz, into {OWN}"
+    )
 
 
 # --- Batches
@@ -185,7 +216,7 @@ def test_incomplete_place_names_what_is_missing(dataset: Tiny) -> None:
     write_files(OWN, {TRAIN_IMAGES: CONTENT[TRAIN_IMAGES]})
     assert refusal(dataset) == (
         f"data/Tiny/raw holds files of tiny, but not {TRAIN_LABELS}, {TEST_IMAGES} and {TEST_LABELS}; "
-        "add what is missing, or remove the others to have all four downloaded"
+        "add what is missing, or remove the others to have all of them downloaded"
     )
 
 
@@ -230,7 +261,8 @@ def test_missing_data_set_says_where_its_files_may_be_put(monkeypatch: pytest.Mo
     assert refusal(FashionMnist(), data_dir="yours") == (
         "no file of fashion_mnist lies under yours, mine or data, and --offline forbids the download; "
         f"put {TRAIN_IMAGES}, {TRAIN_LABELS}, {TEST_IMAGES} and {TEST_LABELS}, plain or as .gz, "
-        "into yours/FashionMNIST/raw"
+        "into yours/FashionMNIST/raw, or try the network on images made for it: "
+        "'training.dataset={synthetic: {image: [1, 28, 28], num_classes: 10}}'"
     )
 
 
@@ -271,7 +303,7 @@ def test_sample_is_about_a_megabyte_and_reproducible() -> None:
 
 
 def test_damaged_sample_asks_for_a_new_installation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("builder.training.data.resources.files", Path)
+    monkeypatch.setattr("builder.data.images.resources.files", Path)
     write_files(Path("builder/mnist_sample"), {f"{TRAIN_IMAGES}.gz": b"version https://git-lfs.github.com/spec/v1"})
     assert refusal(MnistSample()) == (
         f"{TRAIN_IMAGES}.gz of the embedded mnist_sample begins with 0x76657273, "

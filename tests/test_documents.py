@@ -10,9 +10,13 @@ from test_house import FLOORS
 
 from builder import load_spec, make_plan
 from builder.formats import FORMATS
+from builder.kinds import Kind
 from builder.layers import LAYERS
 from builder.layers.composites import COMPOSITES
 from builder.recipe import Dataset, Loss, Optimizer, Scheduler
+from builder.recipe.augmentations import Augmentation
+from builder.recipe.averaging import Averaging
+from builder.recipe.initialisation import Initialiser
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -39,13 +43,28 @@ def test_the_python_example_runs() -> None:
     assert done.stdout == "Conv2d\n"
 
 
-@pytest.mark.parametrize("table", [LAYERS, COMPOSITES, Dataset.table, Loss.table, Optimizer.table, Scheduler.table])
+CHOICES: dict[str, type[Kind]] = {
+    "data sets": Dataset,
+    "losses": Loss,
+    "optimizers": Optimizer,
+    "schedulers": Scheduler,
+    "augmentations": Augmentation,
+    "averages": Averaging,
+    "initialisations": Initialiser,
+}
+NUMBERS = {2: "two", 4: "four", 8: "eight", 9: "nine", 12: "twelve"}
+
+
+@pytest.mark.parametrize("table", [LAYERS, COMPOSITES, *(CHOICES[noun].table for noun in list(CHOICES)[:-1])])
 def test_the_readme_names_every_kind(table: dict[str, type]) -> None:
     assert [kind for kind in table if f"`{kind}`" not in README] == []
 
 
 def test_the_changelog_counts_the_kinds() -> None:
-    assert f"{len(LAYERS)} layer kinds and {len(COMPOSITES)} composites" in CHANGELOG
+    text = " ".join(CHANGELOG.split())
+    assert f"{len(LAYERS)} layer kinds and {len(COMPOSITES)} composites" in text
+    for noun, family in CHOICES.items():
+        assert re.search(rf"\b{NUMBERS[len(family.table)]} {noun}\b", text), noun
 
 
 ZOO = {path.stem: path for path in (ROOT / "specs" / "zoo").glob("[!_]*.yaml")}

@@ -230,7 +230,12 @@ def test_a_spec_without_its_input_or_with_half_a_recipe_says_what_is_missing(ser
 def test_a_mistake_in_the_recipe_gives_its_exact_message(server: Server) -> None:
     text = f"{TRAINING}  dataset: mnis\n  epochs: 0\n  batch_size: 1\n  loss: nll_loss\n  optimizer: {{adm: {{}}}}\n"
     assert found(server, text) == [
-        (6, "mnis", 'Value is not accepted. Valid values: "mnist", "fashion_mnist", "mnist_sample".'),
+        (
+            6,
+            "mnis",
+            'Value is not accepted. Valid values: "mnist", "fashion_mnist", "kmnist", "mnist_sample", "cifar10", '
+            '"synthetic".',
+        ),
         (7, "0", "Value is below the minimum of 1."),
         (10, "adm", "Property adm is not allowed."),
     ]

@@ -12,12 +12,13 @@ from published_schemas import published_schema
 
 from builder.__main__ import main
 from builder.formats import FORMATS, FileReport, Report
-from builder.formats.github import github, without_commands
+from builder.formats.github import github
 from builder.formats.repository import in_repository
 from builder.formats.sarif import FINGERPRINT, sarif
 from builder.problems import Place, Problem, Severity, Source, Use, printable
 from builder.source import STDIN
 from builder.version import __version__
+from builder.workflow import without_commands
 
 ROOT = Path(__file__).parent.parent
 INVALID = ROOT / "tests" / "specs" / "invalid"

@@ -12,17 +12,22 @@ ROOT = Path(__file__).parent.parent
 # From the top floor down: a module imports only what stands above it. Doors may import any room.
 DOORS = {"runner", "builder", "builder.__main__"}
 FLOORS = (
-    *("version", "limits", "codes", "exits", "processes", "problems", "geometry", "signals", "fields", "kinds"),
-    *("table", "layers", "recipe", "schema", "source", "expressions", "paths", "computed", "lists", "overrides"),
-    *("inheritance", "wording", "hints", "reference", "refusals", "validation", "items", "scopes", "writing"),
-    *("spec", "starter", "editor", "plan", "lints", "formats", "fixing", "checking"),
-    *("requirements", "mnist_sample", "modules", "model", "training", "report"),
+    *("version", "limits", "codes", "exits", "processes", "workflow", "problems", "geometry"),
+    *("signals", "fields", "kinds", "table", "layers", "recipe", "schema", "source", "expressions", "paths"),
+    *("computed", "lists", "overrides"),
+    *("inheritance", "other_words", "wording", "hints", "reference", "refusals", "validation", "items", "circles"),
+    *("scopes", "writing", "spec", "starter", "editor", "plan", "lints", "formats", "fixing", "checking"),
+    *("requirements", "options", "mnist_sample"),
+    *("modules", "transforms", "losses", "muon", "model", "data", "runs", "training", "report"),
 )
 FIRST_TORCH_FLOOR = FLOORS.index("modules")
-TORCH = {"torch", "torchvision", "tqdm", "numpy"}
+TORCH = {"torch", "torchvision", "tqdm", "numpy", "PIL", "matplotlib", "tensorboard"}
 
-# The methods of kinds that may import torch, and builder.modules, locally.
-BUILD_METHODS = {"module", "training_loss", "test_loss", "optimizer", "scheduler", "source"}
+# The methods of kinds that may import torch, and these rooms, locally.
+BUILD_ROOMS = {"builder.modules", "builder.transforms", "builder.losses", "builder.muon"}
+BUILD_METHODS = {
+    *("module", "training_loss", "test_loss", "optimizer", "scheduler", "transformed", "augment", "fill", "averaged"),
+}
 
 
 def modules() -> dict[str, Path]:
@@ -86,7 +91,7 @@ def test_every_module_stands_on_a_floor_and_imports_only_from_above(module: str)
     for imported in {known(name) for name in imports(tree)}:
         if not imported.startswith("builder.") or floor(imported) == floor(module):
             continue
-        if imported == "builder.modules" and is_in_build_method(tree, imported):
+        if imported in BUILD_ROOMS and is_in_build_method(tree, imported):
             continue
         assert floor(imported) < floor(module), f"{module} imports {imported}, which stands below it"
 

@@ -9,18 +9,18 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-import torch
-from tiny_dataset import CONTENT, GZIPPED, Tiny, idx_images, idx_labels
+from tiny_dataset import CONTENT, FILE_NAMES, GZIPPED, Tiny, idx_images, idx_labels
 
+from builder.data.idx import IdxFile, idx_tensor, read_idx
+from builder.data.stored import WrongFileError
 from builder.recipe.datasets import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, Dataset
-from builder.training.idx import FILE_NAMES, IdxError, IdxFile, read_content, read_tensor
 
 NO_DIGESTS: Mapping[str, str] = MappingProxyType({})
 
 
 def fault(file: Path, name: str) -> str:
-    with pytest.raises(IdxError) as caught:
-        read_content(file, IdxFile(Tiny, name))
+    with pytest.raises(WrongFileError) as caught:
+        read_idx(file, IdxFile(Tiny(), name))
     return str(caught.value)
 
 
@@ -31,13 +31,11 @@ def fault(file: Path, name: str) -> str:
 def test_sound_file_is_read_whatever_its_name_says(name: str, files: dict[str, bytes], tmp_path: Path) -> None:
     file = tmp_path / "renamed"
     file.write_bytes(files[name])
-    assert read_content(file, IdxFile(Tiny, name)) == CONTENT[name]
+    assert read_idx(file, IdxFile(Tiny(), name)) == CONTENT[name]
 
 
-def test_tensor_has_height_before_width(tmp_path: Path) -> None:
-    file = tmp_path / TEST_IMAGES
-    file.write_bytes(CONTENT[TEST_IMAGES])
-    images = read_tensor(file, IdxFile(Tiny, TEST_IMAGES))
+def test_tensor_has_height_before_width() -> None:
+    images = idx_tensor(CONTENT[TEST_IMAGES], IdxFile(Tiny(), TEST_IMAGES))
     assert images.shape == (10, 3, 2)
     assert images[0].tolist() == [[0, 31], [62, 93], [124, 155]]
 
@@ -149,7 +147,7 @@ def test_without_known_digests_all_the_rest_is_verified(tmp_path: Path, monkeypa
     monkeypatch.setattr(Tiny, "sha256", NO_DIGESTS)
     file = tmp_path / "file"
     file.write_bytes(CHANGED)
-    assert torch.equal(read_tensor(file, IdxFile(Tiny, TEST_IMAGES))[-1, -1], torch.tensor([CHANGED[-2], 0]))
+    assert read_idx(file, IdxFile(Tiny(), TEST_IMAGES)) == CHANGED
     file.write_bytes(idx_labels([10] * 10))
     assert fault(file, TEST_LABELS) == "holds the label 10 (image 0), where labels are 0 to 9"
 

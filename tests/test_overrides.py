@@ -60,12 +60,14 @@ def resolved(spec: Spec, line: str) -> bool:
         ("name=other", "name: other"),
         ('name="12"', "name: '12'"),
         ("$schema=x=y", "name: base"),
-        ("training.optimizer.sgd.lr=1e-3", "  optimizer: {sgd: {lr: 0.001, momentum: 0.9, dampening: 0.0,"
-         " weight_decay: 0.0, nesterov: false, maximize: false}}"),
-        ("training.optimizer={adadelta: {rho: 0.5}}", "  optimizer: {adadelta: {lr: 1.0, rho: 0.5, eps: 1.0e-06,"
-         " weight_decay: 0.0, maximize: false}}"),
-        ("training.loss.cross_entropy.label_smoothing=0.1", "  loss: {cross_entropy: {label_smoothing: 0.1}}"),
-        ("training.dataset.mnist_sample.mean=[0.5]", "  dataset: {mnist_sample: {mean: 0.5, std: 0.3081}}"),
+        ("training.optimizer.sgd.lr=1e-3", "  optimizer: {sgd: {lr: 0.001, weight_decay: 0.0, momentum: 0.9,"
+         " dampening: 0.0, nesterov: false, maximize: false}}"),
+        ("training.optimizer={adadelta: {rho: 0.5}}", "  optimizer: {adadelta: {lr: 1.0, weight_decay: 0.0, rho: 0.5,"
+         " eps: 1.0e-06, maximize: false}}"),
+        ("training.loss.cross_entropy.label_smoothing=0.1", "  loss: {cross_entropy: {weight: null,"
+         " label_smoothing: 0.1}}"),
+        ("training.dataset.mnist_sample.mean=[0.5]", "  dataset: {mnist_sample: {mean: 0.5, std: 0.3081,"
+         " train_size: null, test_size: null}}"),
         ("training.scheduler.cosine.eta_min=0.1", "  scheduler: {cosine: {eta_min: 0.1}}"),
         ("training.scheduler=cosine", "  scheduler: {cosine: {eta_min: 0.0}}"),
         ("layers[3].linear.name=last", "  - {linear: {name: last, out_features: 10, bias: true}}"),
@@ -166,8 +168,8 @@ def test_a_problem_points_at_the_key_inside_a_value(path: Path) -> None:
         "--> command line: training.optimizer.adam.learning\n"
         " |\n"
         " | training.optimizer={adam: {learning: 0.001}}\n"
-        " |                            ^^^^^^^^ known here are `lr`, `betas`, `eps`, `weight_decay`, `amsgrad`, "
-        "`maximize`, `decoupled_weight_decay`"
+        " |                            ^^^^^^^^ known here are `lr`, `weight_decay`, `betas`, `eps`, "
+        "`maximize`, `amsgrad`, `decoupled_weight_decay`"
     )
 
 

@@ -6,15 +6,16 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from builder import SpecError, limits, load_spec, make_plan, reference
 from builder.__main__ import main
 from builder.codes import LINT_CODES
-from builder.kinds import Kind, parameters
+from builder.kinds import Kind, Nested, OneOf, parameters
 from builder.layers import LAYERS
 from builder.layers.composites import COMPOSITES
 from builder.problems import Problem
-from builder.recipe import Budget, Dataset, Loss, Optimizer, Recipe, Scheduler
+from builder.recipe import Augmentation, Budget, Dataset, Initialiser, Loss, Optimizer, Recipe, Scheduler
 from builder.reference import REGENERATE, reference_text
 from builder.schema import COMMON_FIELDS, net_schema
 from builder.source import is_base
@@ -24,10 +25,15 @@ ROOT = Path(__file__).parent.parent
 DOCUMENTS = {path: path.read_text(encoding="utf-8") for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]}
 LANGUAGE = DOCUMENTS[ROOT / "docs" / "language.md"]
 PAGE = reference_text()
+FAMILIES = (Augmentation, Dataset, Initialiser, Loss, Optimizer, Scheduler)
+# By their headings: `linear` is a layer, and a scheduler too.
 KINDS: dict[str, type[Kind]] = {
-    **LAYERS,
-    **COMPOSITES,
-    **{kind: cls for family in (Dataset, Loss, Optimizer, Scheduler) for kind, cls in family.table.items()},
+    **{f"`{kind}`": cls for kind, cls in {**LAYERS, **COMPOSITES}.items()},
+    **{
+        f"`{kind}` ({family.family})" if kind in LAYERS else f"`{kind}`": cls
+        for family in FAMILIES
+        for kind, cls in family.table.items()
+    },
 }
 
 
@@ -63,13 +69,14 @@ def test_every_terminal_can_print_the_page() -> None:
     assert PAGE.isascii()
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_stands_there_with_every_parameter(kind: str) -> None:
-    entry = section(f"`{kind}`")
-    held = [held.name for held in getattr(KINDS[kind], "holds", ())]
-    also = ["for"] if kind == "repeat" else []
-    assert rows(entry) == {*(field.name for field in parameters(KINDS[kind])), *held, *also}
-    for field in parameters(KINDS[kind]):
+@pytest.mark.parametrize("title", KINDS)
+def test_every_kind_stands_there_with_every_parameter(title: str) -> None:
+    entry = section(title)
+    cls = KINDS[title]
+    held = [held.name for held in getattr(cls, "holds", ())]
+    also = ["for"] if cls.kind == "repeat" else []
+    assert rows(entry) == {*(field.name for field in parameters(cls)), *held, *also}
+    for field in parameters(cls):
         assert f"| `{field.name}` | {field.meaning} | " in entry
     assert len(blocks(entry, "yaml")) == 1
 
@@ -81,6 +88,10 @@ def test_every_key_of_every_mapping_stands_there() -> None:
     assert rows(section("Blocks")) == set(block["properties"])
     assert rows(section("Training")) == {field.name for field in parameters(Recipe)}
     assert rows(section("Layers")) == set(COMMON_FIELDS)
+    for field in parameters(Recipe):
+        nested = getattr(field.type, "other", field.type)
+        if isinstance(nested, Nested):
+            assert rows(section(f"`{field.name}`")) == {inner.name for inner in parameters(nested.cls)}
     assert rows(section("Budget")) == {field.name for field in parameters(Budget)}
     assert rows(section("Lint")) == {"allow", *LINT_CODES}
 
@@ -94,7 +105,9 @@ def test_every_limit_stands_there() -> None:
 def test_bounds_defaults_and_choices_are_told() -> None:
     assert "| a whole number from 1 to 10,000 or a list of 2 whole numbers | required |" in section("`conv2d`")
     assert "| a list of 2, each a number of at least 0 and below 1 | [0.9, 0.999] |" in section("`adam`")
-    assert "| [`one_cycle`](#one_cycle), [`cosine`](#cosine), [`step`](#step) or `null` |" in section("Training")
+    assert "| [`one_cycle`](#one_cycle), [`cosine`](#cosine), " in section("Training")
+    assert ", [`linear`](#linear-scheduler), " in section("Training")
+    assert ", [`reduce_on_plateau`](#reduce_on_plateau) or `null` |" in section("Training")
     assert "MACs: `positions * in_features * out_features`." in section("`linear`")
     assert "It takes a map (channels, height, width)." in section("`max_pool2d`")
     assert "a list of at least 2 layers" in section("`concat`")
@@ -118,13 +131,23 @@ def is_right(text: str, folder: Path) -> bool:
         return False
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in {**LAYERS, **COMPOSITES}])
-def test_the_example_of_every_choice_of_the_recipe_is_valid(kind: str, tmp_path: Path) -> None:
-    (example,) = blocks(section(f"`{kind}`"), "yaml")
+CHOICES = [title for title, cls in KINDS.items() if cls not in {*LAYERS.values(), *COMPOSITES.values()}]
+NESTED = [
+    f"`{field.name}`" for field in parameters(Recipe) if isinstance(getattr(field.type, "other", field.type), Nested)
+]
+
+
+@pytest.mark.parametrize("title", [*CHOICES, *NESTED])
+def test_the_example_of_every_choice_of_the_recipe_is_valid(title: str, tmp_path: Path) -> None:
+    (example,) = blocks(section(title), "yaml")
     key = example.partition(":")[0]
     (training,) = blocks(section("Training"), "yaml")
-    others = [line for line in training.splitlines(keepends=True) if not line.startswith(f"  {key}:")]
-    spec = f"input: [1, 28, 28]\nlayers: [flatten, linear: {{out_features: 10}}]\n{''.join(others)}  {example}"
+    training = training.replace("epochs: 3", "epochs: 10")  # early stopping takes more than a few
+    left_out = (f"  {key}:", "  validation:") if key == "dataset" else (f"  {key}:",)  # few images leave none
+    others = [line for line in training.splitlines(keepends=True) if not line.startswith(left_out)]
+    dataset = OneOf(Dataset).canonical(yaml.safe_load(example)[key] if key == "dataset" else "mnist")
+    layers = f"[conv2d: {{out_channels: 8, kernel_size: 3}}, flatten, linear: {{out_features: {len(dataset.classes)}}}]"
+    spec = f"input: {list(dataset.image)}\nlayers: {layers}\n{''.join(others)}  {example}"
     assert problems(spec, tmp_path) == ()
 
 

@@ -3,15 +3,14 @@
 `UPDATE_GOLDEN=1 python -m pytest tests/test_reports.py` writes the reports anew; read the diff as a user would.
 """
 
-import ast
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from written_codes import written_codes
 
 from builder import SpecError, build_model, load_spec, make_plan
 from builder.__main__ import main
@@ -20,7 +19,7 @@ from builder.layers import LAYERS
 from builder.layers.composites import COMPOSITES
 from builder.lists import lists_of_layers, plain_values
 from builder.problems import Source
-from builder.recipe import Dataset, Loss, Optimizer, Recipe, Scheduler
+from builder.recipe import Augmentation, Averaging, Dataset, Loss, Optimizer, Recipe, Scheduler
 from builder.schema import COMMON_FIELDS, net_schema
 from builder.source import parse
 
@@ -39,8 +38,6 @@ ELSEWHERE = {
     "no-training": "test_cli",
     "wrong-path": "test_overrides",
 }
-# Calls that are given a code: as their first argument, but for `fault`, which takes it as the third.
-MAKERS = {"Problem", "Misfit", "Fault", "SyntaxFault", "_problem", "_report", "_refuse", "fault"}
 
 
 def specs_below(folder: Path) -> list[Path]:
@@ -93,29 +90,8 @@ def test_the_other_formats_print_what_is_kept_in_golden(
     compare(report, ROOT / "tests" / "golden" / f"{path.stem}.{format_name}")
 
 
-def codes(tree: ast.AST) -> Iterator[str]:
-    """The codes of the problems that a module can report, as its calls, names and defaults write them."""
-    for node in ast.walk(tree):
-        written: list[ast.expr | None] = []
-        if isinstance(node, ast.Call):
-            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if name in MAKERS:
-                written = [word.value for word in node.keywords if word.arg == "code"]
-                written += node.args[2:3] if name == "fault" else node.args[:1]
-        elif isinstance(node, ast.AnnAssign | ast.Assign):
-            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-            written = [node.value] if ast.unparse(target) == "code" else []
-        elif isinstance(node, ast.arguments):
-            defaults = zip(reversed(node.args), reversed(node.defaults), strict=False)
-            written = [default for argument, default in defaults if argument.arg == "code"]
-        yield from (str(code.value) for code in written if isinstance(code, ast.Constant))
-
-
 def test_every_code_of_the_sources_is_in_a_report() -> None:
-    modules = [path for path in (ROOT / "builder").rglob("*.py") if "training" not in path.parts]
-    # A SyntaxFault begins with its message.
-    written = {code for path in modules for code in codes(ast.parse(path.read_text(encoding="utf-8")))}
-    in_sources = {code for code in written if code.replace("-", "").isalnum() and code.islower()}
+    in_sources = written_codes()
     reports = "".join(path.read_text(encoding="utf-8") for path in INVALID.rglob("*.txt"))
     assert {"kernel-too-large", "tag", "unknown-name", "wrong-operand", "invalid-expression"} <= in_sources  # found
     assert {code for code in in_sources if f"[{code}]: " not in reports} == set(ELSEWHERE)
@@ -151,11 +127,13 @@ def test_valid_specs_hold_every_kind_every_parameter_and_every_root_key() -> Non
         for field in parameters(Recipe)
         if isinstance(getattr(field.type, "other", field.type), OneOf) and recipe.get(field.name) is not None
     ]
+    choices += [choice for recipe in recipes for choice in recipe.get("augmentations", [])]
     written: dict[str, set[str]] = {}
     for choice in choices:
         word, names = given_names(choice)
         written.setdefault(word, set()).update(names)
-    every: dict[str, type[Kind]] = {**LAYERS, **Dataset.table, **Loss.table, **Optimizer.table, **Scheduler.table}
+    families = (Augmentation, Averaging, Dataset, Loss, Optimizer, Scheduler)
+    every: dict[str, type[Kind]] = {**LAYERS, **{kind: cls for base in families for kind, cls in base.table.items()}}
     for kind, cls in every.items():
         assert {field.name for field in parameters(cls)} <= written[kind], kind
     for kind, composite in COMPOSITES.items():

@@ -14,7 +14,7 @@ from commands import run_in_terminal
 import runner
 from builder import build_model, load_spec, make_plan
 from builder.exits import guard, stop_if_asked
-from builder.training.run_directory import RunDirectory
+from builder.runs.directory import RunDirectory
 
 ROOT = Path(__file__).parent.parent
 TINY = str(ROOT / "specs" / "tiny.yaml")
@@ -114,9 +114,11 @@ def test_the_resolved_spec_reruns_to_the_same_weights(quick: Path) -> None:
 def test_a_run_keeps_a_line_of_metrics_per_epoch_and_a_summary(quick: Path) -> None:
     assert runner.main([str(quick), "--quiet"]) == 0
     run = Path("runs/quick/1")
-    assert sorted(file.name for file in run.iterdir()) == [
+    assert sorted(file.name for file in run.iterdir() if file.suffix != ".png") == [
+        "checkpoints",
         "metrics.jsonl",
         "resolved.yaml",
+        "results.csv",
         "spec.yaml",
         "summary.json",
         "weights.pt",
@@ -134,6 +136,10 @@ def test_a_run_keeps_a_line_of_metrics_per_epoch_and_a_summary(quick: Path) -> N
     assert found["seed"] == 3
     assert found["precision"] == "float32"
     assert found["device"] in ("cpu", "cuda", "mps")
+    assert isinstance(found["test"], dict)
+    per_class = found["test"].pop("per_class")
+    assert list(per_class) == list("0123456789")
+    assert sum(per_class.values()) / 10 == pytest.approx(lines[1]["test_accuracy"])  # the sample has as many of each
     assert found["test"] == {
         "loss": lines[1]["test_loss"],
         "accuracy": lines[1]["test_accuracy"],
@@ -231,10 +237,11 @@ def test_a_missing_data_set_without_fallback_exits_with_3_and_leaves_no_run(
 def test_a_loss_that_is_not_finite_stops_training_with_4_and_names_the_step(
     quick: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert runner.main([str(quick), "training.optimizer.sgd.lr=1e30"]) == 4
+    assert runner.main([str(quick), "training.optimizer.sgd.lr=1e30", "--save-every", "1e-9"]) == 4
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("yamlnet: training stopped at step ")
-    assert said.endswith("(lr 1e+30); try a lower lr")
+    last_good = str(Path("runs/quick/1/checkpoints/step-000000001.pt"))
+    assert said.endswith(f"(lr 1e+30); try a lower lr; the last good checkpoint is {last_good}")
     assert not Path("runs/quick/1/weights.pt").exists()
 
 
@@ -242,7 +249,7 @@ def test_a_runs_folder_that_is_a_file_exits_with_6(quick: Path, capsys: pytest.C
     Path("runs").write_text("", encoding="utf-8")
     assert runner.main([str(quick)]) == 6
     assert capsys.readouterr().err == (
-        "yamlnet: can't write to runs/quick: Not a directory; choose another folder with --runs\n"
+        "yamlnet: can't write to runs/quick: not a directory; choose another folder with --runs\n"
     )
 
 

@@ -45,7 +45,7 @@ def test_with_standard_error_closed_diagnostics_go_nowhere() -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
 def test_a_full_disk_is_6_and_one_sentence() -> None:
     done = run(["bash", "-c", '"$0" -m builder check specs/net.yaml >/dev/full', sys.executable])
-    assert (done.returncode, done.stderr) == (6, "yamlnet: can't write: no space left on device\n")
+    assert (done.returncode, done.stderr) == (6, "yamlnet: can't write to standard output: no space left on device\n")
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,11 @@ import gzip
 import hashlib
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from builder.recipe.datasets import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, Mnist
+from builder.recipe.datasets import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, Mnist, Remote
 
 HEIGHT, WIDTH = 3, 2  # not square, so that swapping them shows
 
@@ -32,28 +31,20 @@ CONTENT = {
 GZIPPED = {f"{name}.gz": gzip.compress(content, mtime=0) for name, content in CONTENT.items()}
 
 
-class TinySource:
-    """What torchvision's class says of a data set."""
-
-    mirrors: ClassVar[list[str]] = []
-    resources: ClassVar = [
-        (name, hashlib.md5(content, usedforsecurity=False).hexdigest()) for name, content in GZIPPED.items()
-    ]
+FILE_NAMES = tuple(CONTENT)
+MD5 = tuple((name, hashlib.md5(content, usedforsecurity=False).hexdigest()) for name, content in GZIPPED.items())
 
 
-@dataclass(frozen=True, kw_only=True)
 class Tiny(Mnist):
     """Not in the table: it has no word of its own."""
 
     kind: ClassVar = "tiny"
     image: ClassVar = (1, HEIGHT, WIDTH)
-    num_train: ClassVar = 20
-    num_test: ClassVar = 10
-    folder: ClassVar = "Tiny"
+    num_train_stored: ClassVar = 20
+    num_test_stored: ClassVar = 10
+    folder: ClassVar = "Tiny/raw"
+    remote: ClassVar = Remote((), MD5)
     sha256: ClassVar = MappingProxyType({name: hashlib.sha256(it).hexdigest() for name, it in CONTENT.items()})
-
-    def source(self) -> Any:
-        return TinySource
 
 
 def write_files(folder: Path, files: Mapping[str, bytes] = CONTENT) -> Path:

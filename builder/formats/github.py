@@ -3,7 +3,6 @@
 The escaping is that of the runner (github.com/actions/runner, src/Runner.Common/ActionCommand.cs).
 """
 
-import re
 from collections.abc import Iterator
 from types import MappingProxyType
 
@@ -15,8 +14,6 @@ from builder.problems import Problem, Severity, printable
 _COMMANDS: MappingProxyType[Severity, str] = MappingProxyType(
     {"error": "error", "warning": "warning", "info": "notice"}
 )
-# The runner obeys `::name::` at the start of a line, and `##[name]` anywhere in it.
-_COMMAND_IN_TEXT = re.compile(r"^(\s*):(?=:)|#(?=#\[)", re.MULTILINE)
 
 
 def github(report: Report) -> Iterator[str]:
@@ -30,18 +27,6 @@ def commands(report: Report) -> Iterator[str]:
     for file in report.files:
         for problem in file.problems[:MAX_SHOWN_PROBLEMS]:
             yield _command(problem)
-
-
-def without_commands(text: str) -> str:
-    """Lines that the runner takes for no command, whatever a spec or the name of a file holds.
-
-    The escape is one of JSON too, so that a document keeps its meaning.
-    """
-    return _COMMAND_IN_TEXT.sub(lambda found: (found.group(1) or "") + _escaped(found.group()[-1]), text)
-
-
-def _escaped(char: str) -> str:
-    return f"\\u{ord(char):04x}"
 
 
 def _command(problem: Problem) -> str:

@@ -1,6 +1,5 @@
 """Activations: element by element, so shape and receptive field pass through; a softmax looks around, a GLU halves."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from builder.fields import Channels, Choice, Dimension, Finite, Positive, parameter
@@ -11,7 +10,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-@dataclass(frozen=True, kw_only=True)
 class ReLU(Layer, kind="relu"):
     """max(x, 0)."""
 
@@ -21,7 +19,6 @@ class ReLU(Layer, kind="relu"):
         return nn.ReLU()
 
 
-@dataclass(frozen=True, kw_only=True)
 class LeakyReLU(Layer, kind="leaky_relu"):
     """x where x is positive, negative_slope * x elsewhere."""
 
@@ -33,7 +30,6 @@ class LeakyReLU(Layer, kind="leaky_relu"):
         return nn.LeakyReLU(self.negative_slope)
 
 
-@dataclass(frozen=True, kw_only=True)
 class GELU(Layer, kind="gelu"):
     """x times the normal distribution's cumulative probability of x."""
 
@@ -47,7 +43,6 @@ class GELU(Layer, kind="gelu"):
         return nn.GELU(self.approximate)
 
 
-@dataclass(frozen=True, kw_only=True)
 class SiLU(Layer, kind="silu"):
     """x * sigmoid(x), also called swish."""
 
@@ -57,7 +52,6 @@ class SiLU(Layer, kind="silu"):
         return nn.SiLU()
 
 
-@dataclass(frozen=True, kw_only=True)
 class Tanh(Layer, kind="tanh"):
     """The hyperbolic tangent, from -1 to 1."""
 
@@ -67,7 +61,6 @@ class Tanh(Layer, kind="tanh"):
         return nn.Tanh()
 
 
-@dataclass(frozen=True, kw_only=True)
 class Sigmoid(Layer, kind="sigmoid"):
     """1 / (1 + exp(-x)), from 0 to 1."""
 
@@ -77,7 +70,6 @@ class Sigmoid(Layer, kind="sigmoid"):
         return nn.Sigmoid()
 
 
-@dataclass(frozen=True, kw_only=True)
 class ReLU6(Layer, kind="relu6"):
     """min(max(x, 0), 6)."""
 
@@ -87,7 +79,6 @@ class ReLU6(Layer, kind="relu6"):
         return nn.ReLU6()
 
 
-@dataclass(frozen=True, kw_only=True)
 class ELU(Layer, kind="elu"):
     """x where x is positive, alpha * (exp(x) - 1) elsewhere."""
 
@@ -99,7 +90,6 @@ class ELU(Layer, kind="elu"):
         return nn.ELU(self.alpha)
 
 
-@dataclass(frozen=True, kw_only=True)
 class SELU(Layer, kind="selu"):
     """An ELU scaled so that values keep mean 0 and deviation 1 (Klambauer et al. 2017, arXiv:1706.02515)."""
 
@@ -109,7 +99,6 @@ class SELU(Layer, kind="selu"):
         return nn.SELU()
 
 
-@dataclass(frozen=True, kw_only=True)
 class CELU(Layer, kind="celu"):
     """x where x is positive, alpha * (exp(x / alpha) - 1) elsewhere."""
 
@@ -121,7 +110,6 @@ class CELU(Layer, kind="celu"):
         return nn.CELU(self.alpha)
 
 
-@dataclass(frozen=True, kw_only=True)
 class PReLU(Layer, kind="prelu"):
     """x where x is positive, a learned slope * x elsewhere."""
 
@@ -145,7 +133,6 @@ class PReLU(Layer, kind="prelu"):
         return nn.PReLU(self.num_parameters, self.init)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Softplus(Layer, kind="softplus"):
     """log(1 + exp(beta * x)) / beta, a smooth ReLU."""
 
@@ -158,7 +145,6 @@ class Softplus(Layer, kind="softplus"):
         return nn.Softplus(self.beta, self.threshold)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Hardswish(Layer, kind="hardswish"):
     """x * relu6(x + 3) / 6, a silu of straight lines."""
 
@@ -168,7 +154,6 @@ class Hardswish(Layer, kind="hardswish"):
         return nn.Hardswish()
 
 
-@dataclass(frozen=True, kw_only=True)
 class Hardsigmoid(Layer, kind="hardsigmoid"):
     """relu6(x + 3) / 6, a sigmoid of straight lines."""
 
@@ -178,7 +163,6 @@ class Hardsigmoid(Layer, kind="hardsigmoid"):
         return nn.Hardsigmoid()
 
 
-@dataclass(frozen=True, kw_only=True)
 class Mish(Layer, kind="mish"):
     """x * tanh(softplus(x))."""
 
@@ -188,7 +172,6 @@ class Mish(Layer, kind="mish"):
         return nn.Mish()
 
 
-@dataclass(frozen=True, kw_only=True)
 class GLU(Layer, kind="glu"):
     """The first half of the channels times the sigmoid of the second (Dauphin et al. 2017, arXiv:1612.08083)."""
 
@@ -218,7 +201,6 @@ class GLU(Layer, kind="glu"):
         return nn.GLU(self.dim)
 
 
-@dataclass(frozen=True, kw_only=True)
 class SoftmaxAlong(Layer):
     """What softmax and its logarithm share: along one dimension, every value depends on every other."""
 
@@ -231,7 +213,6 @@ class SoftmaxAlong(Layer):
         return (resolve_dim("dim", self.dim, in_shape),)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Softmax(SoftmaxAlong, kind="softmax"):
     """exp(x), scaled to sum to one."""
 
@@ -241,7 +222,6 @@ class Softmax(SoftmaxAlong, kind="softmax"):
         return nn.Softmax(self.dim)
 
 
-@dataclass(frozen=True, kw_only=True)
 class LogSoftmax(SoftmaxAlong, kind="log_softmax"):
     """The logarithm of softmax, which `nll_loss` wants."""
 

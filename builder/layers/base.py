@@ -1,6 +1,5 @@
 """What every layer kind is, and can say about itself without torch."""
 
-from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,7 +15,6 @@ Windows = tuple[AxisWindow, ...]  # one for each dimension but the channels: hei
 RANK_NAMES = {1: "features", 2: "rows of features", 3: "a map (channels, height, width)"}
 
 
-@dataclass(frozen=True, kw_only=True)
 class Layer(Kind, family="layer"):
     """One layer of a network. The defaults describe an element-wise layer, which writes only its `module`."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from builder.fields import Flag, Integer, NonNegative, OrNull, Schema, parameter
@@ -38,7 +39,6 @@ class Arm:
     signal: Signal
 
 
-@dataclass(frozen=True, kw_only=True)
 class Composite(Kind, family="composite"):
     """A kind that holds layers. The defaults describe a group of layers, one after another."""
 
@@ -84,14 +84,12 @@ class Composite(Kind, family="composite"):
 COMPOSITES: dict[str, type[Composite]] = Composite.table
 
 
-@dataclass(frozen=True, kw_only=True)
 class Group(Composite, kind="sequential"):
     """A group of layers, one after another."""
 
     list_form: ClassVar = LAYERS_LIST
 
 
-@dataclass(frozen=True, kw_only=True)
 class Repeat(Composite, kind="repeat"):
     """The same layers several times, one after another; `index` counts from 0, `count` is how often."""
 
@@ -109,7 +107,6 @@ class Repeat(Composite, kind="repeat"):
 _FOR_LIMITS = {"minProperties": 1, "maxProperties": MAX_LISTS}
 
 
-@dataclass(frozen=True, kw_only=True)
 class PerPixel(Composite, kind="per_pixel"):
     """Layers over the channels of every pixel: (channels, height, width) -> (channels', height, width)."""
 
@@ -144,7 +141,6 @@ def check_is_map(composite: Composite, signal: Signal) -> None:
         raise MisfitError(Misfit("wrong-rank", message, f"move `{composite.kind}` before `flatten`"))
 
 
-@dataclass(frozen=True, kw_only=True)
 class LayerScale(Composite, kind="layer_scale"):
     """What its layers give, times a learned factor per channel (Touvron et al. 2021, arXiv:2103.17239)."""
 
@@ -166,7 +162,6 @@ class LayerScale(Composite, kind="layer_scale"):
 # ------------------------------------------------------------------------------------------------ where branches meet
 
 
-@dataclass(frozen=True, kw_only=True)
 class Merge(Composite):
     """What all composites share whose arms see the same input and meet again."""
 
@@ -202,8 +197,8 @@ class Merge(Composite):
                     return
 
 
-def _pixels(distance: object) -> str:
-    return "1 pixel" if distance == 1 else f"{distance} pixels"
+def _pixels(distance: Fraction) -> str:
+    return "1 pixel" if distance == 1 else f"{float(distance):.3g} pixels"
 
 
 def _unequal_shapes(composite: Composite, first: Arm, other: Arm, hint: str) -> Misfit:
@@ -220,7 +215,6 @@ def _unequal_strides(arms: Sequence[Arm], axis: int) -> Misfit:
     return Misfit("unequal-strides", message, "let all of them reduce the map alike")
 
 
-@dataclass(frozen=True, kw_only=True)
 class Residual(Merge, kind="residual"):
     """The sum of what the layers give and what arrives: layers(x) + shortcut(x)."""
 
@@ -268,7 +262,6 @@ def _shortcut_hint(layers: Arm, shortcut: Arm) -> str:
     return f"pad the layers so that they keep the {shape_text(tuple(found))} map"
 
 
-@dataclass(frozen=True, kw_only=True)
 class Branching(Merge):
     """What composites share that hold branches."""
 
@@ -279,7 +272,6 @@ class Branching(Merge):
     is_branching: ClassVar = True
 
 
-@dataclass(frozen=True, kw_only=True)
 class Add(Branching, kind="add"):
     """The sum of what the branches give; all see the same input."""
 
@@ -289,7 +281,6 @@ class Add(Branching, kind="add"):
         return Add(children)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Multiply(Branching, kind="multiply"):
     """The product of what the branches give; a 1x1 map counts for every position, a single channel for all."""
 
@@ -309,7 +300,6 @@ class Multiply(Branching, kind="multiply"):
         return Multiply(children)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Concat(Branching, kind="concat"):
     """The channels of what the branches give, one after another; all see the same input."""
 
@@ -334,7 +324,6 @@ def joined_shape(composite: Composite, arms: Sequence[Arm]) -> Shape:
     return (sum(arm.signal.shape[0] for arm in arms), *rest)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Split(Branching, kind="split"):
     """Each branch sees an equal share of the channels; what they give is put together again."""
 

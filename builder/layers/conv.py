@@ -2,7 +2,6 @@
 
 from bisect import bisect
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from math import gcd, prod
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
 
@@ -32,7 +31,6 @@ AXES = {3: ("height", "width"), 2: ("length",)}  # by the number of dimensions
 MAX_LISTED_DIVISORS = 8
 
 
-@dataclass(frozen=True, kw_only=True)
 class Convolution(Layer):
     """What convolutions share; each size, stride, padding and dilation holds one number per axis."""
 
@@ -72,7 +70,6 @@ class Convolution(Layer):
         return self.out_channels * (in_shape[0] // self.groups) * prod(self.kernel_size)
 
 
-@dataclass(frozen=True, kw_only=True)
 class SlidingConvolution(Convolution):
     """What the convolutions share whose kernels slide over their input."""
 
@@ -126,7 +123,6 @@ class SlidingConvolution(Convolution):
         return positions(self.output_shape(in_shape)) * self.weights(in_shape)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Conv2d(SlidingConvolution, kind="conv2d"):
     """Convolution with learned kernels over a map: (channels, height, width) -> (out_channels, height', width')."""
 
@@ -155,7 +151,6 @@ class Conv2d(SlidingConvolution, kind="conv2d"):
         )
 
 
-@dataclass(frozen=True, kw_only=True)
 class Conv1d(SlidingConvolution, kind="conv1d"):
     """Convolution with learned kernels along rows: (channels, length) -> (out_channels, length')."""
 
@@ -184,7 +179,6 @@ class Conv1d(SlidingConvolution, kind="conv1d"):
         )
 
 
-@dataclass(frozen=True, kw_only=True)
 class ConvTranspose2d(Convolution, kind="conv_transpose2d"):
     """Transposed convolution, which enlarges a map: (channels, height, width) -> (out_channels, height', width')."""
 

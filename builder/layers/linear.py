@@ -1,6 +1,5 @@
 """Layers over features: flatten and its inverse, linear, and the one that does nothing."""
 
-from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-@dataclass(frozen=True, kw_only=True)
 class Flatten(Layer, kind="flatten"):
     """Joins dimensions into one: (channels, height, width) -> (features,)."""
 
@@ -41,7 +39,6 @@ class Flatten(Layer, kind="flatten"):
         return nn.Flatten(self.start_dim, self.end_dim)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Unflatten(Layer, kind="unflatten"):
     """Cuts a dimension into several: (features,) -> (channels, height, width), or (channels, length)."""
 
@@ -79,7 +76,6 @@ class Unflatten(Layer, kind="unflatten"):
         return nn.Unflatten(self.dim, self.unflattened_size)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Linear(Layer, kind="linear"):
     """Every output is a weighted sum of all features: (in_features,) -> (out_features,)."""
 
@@ -107,7 +103,6 @@ class Linear(Layer, kind="linear"):
         return nn.Linear(in_shape[-1], self.out_features, bias=self.bias)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Identity(Layer, kind="identity"):
     """Gives what it is given."""
 

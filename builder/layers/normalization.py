@@ -1,6 +1,5 @@
 """Normalisation. Its statistics count as constants: no norm enlarges a receptive field."""
 
-from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 EPS_MEANING = "added to the variance, so that nothing is divided by zero"
 
 
-@dataclass(frozen=True, kw_only=True)
 class ChannelNorm(Layer):
     """What batch and instance norms share: per channel, the mean is subtracted and the deviation divided by."""
 
@@ -33,7 +31,6 @@ class ChannelNorm(Layer):
         return 2 * in_shape[0] + 1 if self.track_running_stats else 0
 
 
-@dataclass(frozen=True, kw_only=True)
 class BatchNorm(ChannelNorm):
     """What batch norms share: mean and deviation are those of the batch."""
 
@@ -47,7 +44,6 @@ class BatchNorm(ChannelNorm):
         return positions(in_shape)
 
 
-@dataclass(frozen=True, kw_only=True)
 class BatchNorm2d(BatchNorm, kind="batch_norm2d"):
     """Batch normalisation of a map, per channel: (channels, height, width) -> the same shape."""
 
@@ -59,7 +55,6 @@ class BatchNorm2d(BatchNorm, kind="batch_norm2d"):
         return nn.BatchNorm2d(in_shape[0], self.eps, self.momentum, self.affine, self.track_running_stats)
 
 
-@dataclass(frozen=True, kw_only=True)
 class BatchNorm1d(BatchNorm, kind="batch_norm1d"):
     """Batch normalisation of features: (features,) -> the same shape, or (channels, length) -> the same shape."""
 
@@ -71,7 +66,6 @@ class BatchNorm1d(BatchNorm, kind="batch_norm1d"):
         return nn.BatchNorm1d(in_shape[0], self.eps, self.momentum, self.affine, self.track_running_stats)
 
 
-@dataclass(frozen=True, kw_only=True)
 class InstanceNorm2d(ChannelNorm, kind="instance_norm2d"):
     """Normalisation of each channel of each image alone: (channels, height, width) -> the same shape."""
 
@@ -93,7 +87,6 @@ class InstanceNorm2d(ChannelNorm, kind="instance_norm2d"):
         return nn.InstanceNorm2d(in_shape[0], self.eps, self.momentum, self.affine, self.track_running_stats)
 
 
-@dataclass(frozen=True, kw_only=True)
 class GroupNorm(Layer, kind="group_norm"):
     """Normalisation of each group of channels of each image (Wu & He 2018, arXiv:1803.08494); it keeps the shape."""
 
@@ -119,7 +112,6 @@ class GroupNorm(Layer, kind="group_norm"):
         return nn.GroupNorm(self.num_groups, in_shape[0], self.eps, self.affine)
 
 
-@dataclass(frozen=True, kw_only=True)
 class LayerNorm(Layer, kind="layer_norm"):
     """Normalisation over all values of an image (Ba et al. 2016, arXiv:1607.06450); it keeps the shape."""
 
@@ -137,7 +129,6 @@ class LayerNorm(Layer, kind="layer_norm"):
         return nn.LayerNorm(in_shape, self.eps, self.elementwise_affine, self.bias)
 
 
-@dataclass(frozen=True, kw_only=True)
 class LocalResponseNorm(Layer, kind="local_response_norm"):
     """Each value divided by a sum over neighbouring channels (Krizhevsky et al. 2012); it keeps the shape."""
 

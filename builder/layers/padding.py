@@ -1,6 +1,5 @@
 """Layers that only pad a map: windows of one unit, with more around the map on any of its sides."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from builder.fields import FourPaddings, parameter
@@ -12,7 +11,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-@dataclass(frozen=True, kw_only=True)
 class Pad(Layer):
     """What padding layers share."""
 
@@ -26,7 +24,6 @@ class Pad(Layer):
         return Window(1, padding=top, padding_after=bottom), Window(1, padding=left, padding_after=right)
 
 
-@dataclass(frozen=True, kw_only=True)
 class ZeroPad2d(Pad, kind="zero_pad2d"):
     """Zeros around a map: (channels, height, width) -> (channels, height', width')."""
 
@@ -36,7 +33,6 @@ class ZeroPad2d(Pad, kind="zero_pad2d"):
         return nn.ZeroPad2d(self.padding)
 
 
-@dataclass(frozen=True, kw_only=True)
 class ReflectionPad2d(Pad, kind="reflection_pad2d"):
     """The map mirrored at its border: (channels, height, width) -> (channels, height', width')."""
 
@@ -55,7 +51,6 @@ class ReflectionPad2d(Pad, kind="reflection_pad2d"):
         return nn.ReflectionPad2d(self.padding)
 
 
-@dataclass(frozen=True, kw_only=True)
 class ReplicationPad2d(Pad, kind="replication_pad2d"):
     """The map's border repeated: (channels, height, width) -> (channels, height', width')."""
 

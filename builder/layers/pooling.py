@@ -1,7 +1,6 @@
 """Pooling: a window that reduces without learning."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from builder.fields import (
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-@dataclass(frozen=True, kw_only=True)
 class Pooling(Layer):
     """What max and average pooling share; each size, stride and padding holds one number per axis."""
 
@@ -71,7 +69,6 @@ def _text(sizes: tuple[int, ...]) -> str:
     return pair_text((sizes[0], sizes[-1]))
 
 
-@dataclass(frozen=True, kw_only=True)
 class MapPooling(Pooling):
     """Pooling of a map."""
 
@@ -82,7 +79,6 @@ class MapPooling(Pooling):
     padding: Padding = parameter("rows and columns added on each side, at most half the kernel", default=0)
 
 
-@dataclass(frozen=True, kw_only=True)
 class RowPooling(Pooling):
     """Pooling along rows."""
 
@@ -93,7 +89,6 @@ class RowPooling(Pooling):
     padding: LengthPadding = parameter("positions added on each side, at most half the kernel", default=0)
 
 
-@dataclass(frozen=True, kw_only=True)
 class MaxPool2d(MapPooling, kind="max_pool2d"):
     """The largest value of each window: (channels, height, width) -> (channels, height', width')."""
 
@@ -111,7 +106,6 @@ class MaxPool2d(MapPooling, kind="max_pool2d"):
         )
 
 
-@dataclass(frozen=True, kw_only=True)
 class MaxPool1d(RowPooling, kind="max_pool1d"):
     """The largest value of each window: (channels, length) -> (channels, length')."""
 
@@ -129,7 +123,6 @@ class MaxPool1d(RowPooling, kind="max_pool1d"):
         )
 
 
-@dataclass(frozen=True, kw_only=True)
 class AvgPool2d(MapPooling, kind="avg_pool2d"):
     """The mean of each window: (channels, height, width) -> (channels, height', width')."""
 
@@ -151,7 +144,6 @@ class AvgPool2d(MapPooling, kind="avg_pool2d"):
         )
 
 
-@dataclass(frozen=True, kw_only=True)
 class AvgPool1d(RowPooling, kind="avg_pool1d"):
     """The mean of each window: (channels, length) -> (channels, length')."""
 
@@ -169,7 +161,6 @@ class AvgPool1d(RowPooling, kind="avg_pool1d"):
         )
 
 
-@dataclass(frozen=True, kw_only=True)
 class AdaptivePooling(Layer):
     """What adaptive pooling of a map shares: the output size is given, the windows follow from it."""
 
@@ -183,7 +174,6 @@ class AdaptivePooling(Layer):
         return AdaptiveWindow(height or in_shape[1]), AdaptiveWindow(width or in_shape[2])
 
 
-@dataclass(frozen=True, kw_only=True)
 class AdaptiveAvgPool2d(AdaptivePooling, kind="adaptive_avg_pool2d"):
     """The means of equal parts of the map: (channels, height, width) -> (channels, *output_size)."""
 
@@ -193,7 +183,6 @@ class AdaptiveAvgPool2d(AdaptivePooling, kind="adaptive_avg_pool2d"):
         return nn.AdaptiveAvgPool2d(self.output_size)
 
 
-@dataclass(frozen=True, kw_only=True)
 class AdaptiveMaxPool2d(AdaptivePooling, kind="adaptive_max_pool2d"):
     """The largest values of equal parts of the map: (channels, height, width) -> (channels, *output_size)."""
 
@@ -203,7 +192,6 @@ class AdaptiveMaxPool2d(AdaptivePooling, kind="adaptive_max_pool2d"):
         return nn.AdaptiveMaxPool2d(self.output_size)
 
 
-@dataclass(frozen=True, kw_only=True)
 class AdaptiveAvgPool1d(Layer, kind="adaptive_avg_pool1d"):
     """The means of equal parts of each row: (channels, length) -> (channels, output_size)."""
 

@@ -1,7 +1,6 @@
 """Layers that do something in training only."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
 
 from builder.fields import Choice, Probability, parameter
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
 DropMode = Literal["row", "batch"]
 
 
-@dataclass(frozen=True, kw_only=True)
 class RandomDrop(Layer):
     """What dropouts share."""
 
@@ -25,7 +23,6 @@ class RandomDrop(Layer):
             yield Misfit("drops-everything", "`p` (=1) drops every value", "write less, such as 0.5", "p", "warning")
 
 
-@dataclass(frozen=True, kw_only=True)
 class Dropout(RandomDrop, kind="dropout"):
     """In training, sets single values to zero at random and scales up the rest."""
 
@@ -35,7 +32,6 @@ class Dropout(RandomDrop, kind="dropout"):
         return nn.Dropout(self.p)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Dropout2d(RandomDrop, kind="dropout2d"):
     """In training, sets whole channels to zero at random and scales up the rest."""
 
@@ -47,7 +43,6 @@ class Dropout2d(RandomDrop, kind="dropout2d"):
         return nn.Dropout2d(self.p)
 
 
-@dataclass(frozen=True, kw_only=True)
 class StochasticDepth(RandomDrop, kind="stochastic_depth"):
     """In training, sets whole images to zero at random and scales up the rest (Huang et al. 2016, arXiv:1603.09382).
 

@@ -1,6 +1,5 @@
 """Layers that only move values: between channels, or from channels to a larger map."""
 
-from dataclasses import dataclass
 from math import isqrt
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-@dataclass(frozen=True, kw_only=True)
 class ChannelShuffle(Layer, kind="channel_shuffle"):
     """Deals the channels of each group out to all groups (Zhang et al. 2017, arXiv:1707.01083); it keeps the shape."""
 
@@ -34,7 +32,6 @@ class ChannelShuffle(Layer, kind="channel_shuffle"):
         return nn.ChannelShuffle(self.groups)
 
 
-@dataclass(frozen=True, kw_only=True)
 class PixelShuffle(Layer, kind="pixel_shuffle"):
     """Channels become a larger map: (channels * r^2, height, width) -> (channels, height * r, width * r).
 

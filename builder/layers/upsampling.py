@@ -1,7 +1,6 @@
 """Upsampling: a map is resized by interpolation, without learning."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
 
 from builder.fields import Boolean, Choice, OptionalFactors, OptionalSize, OrNull, parameter
@@ -23,7 +22,6 @@ ALONG_AN_AXIS: dict[Mode, Resampling] = {
 SMOOTH_MODES = ("bilinear", "bicubic")
 
 
-@dataclass(frozen=True, kw_only=True)
 class Upsample(Layer, kind="upsample"):
     """A map resized by interpolation: (channels, height, width) -> (channels, height', width')."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from builder.codes import LINT_CODES, PROBLEM_CODES
-from builder.lints import capacity, logits, order, pixels, training
+from builder.lints import augmentation, capacity, logits, order, pixels, training
 from builder.lints.base import LINTS, Finding, Lint, Network
 from builder.plan import Plan
 from builder.problems import Problem, in_order
@@ -67,4 +67,16 @@ This page is written by `python -m builder check --explain all > docs/lints.md`,
 `--explain CODE`.
 """
 
-__all__ = ["LINTS", "Lint", "capacity", "logits", "order", "page", "pages", "pixels", "remarks", "training"]
+__all__ = [
+    "LINTS",
+    "Lint",
+    "augmentation",
+    "capacity",
+    "logits",
+    "order",
+    "page",
+    "pages",
+    "pixels",
+    "remarks",
+    "training",
+]

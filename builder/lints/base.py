@@ -12,6 +12,8 @@ from builder.lints.flow import Flow, Node
 from builder.paths import Path
 from builder.plan import Plan
 from builder.problems import Severity, Use
+from builder.recipe import Recipe
+from builder.spec import Spec
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,10 @@ class Lint:
     code: ClassVar[str]
     severity: ClassVar[Severity]
 
-    def __init_subclass__(cls, *, code: str, severity: Severity) -> None:
-        cls.code, cls.severity = code, severity
-        LINTS[code] = cls()
+    def __init_subclass__(cls, *, code: str = "", severity: Severity = "info") -> None:
+        if code:  # a base of others has none
+            cls.code, cls.severity = code, severity
+            LINTS[code] = cls()
 
     @property
     def page(self) -> str:
@@ -74,6 +77,19 @@ class Lint:
     def misfit(self, finding: Finding) -> Misfit:
         """The finding under its code."""
         return Misfit(self.code, finding.message, finding.hint, finding.field, self.severity)
+
+
+class RecipeLint(Lint):
+    """The base of lints of the recipe; without one they have nothing to say."""
+
+    def findings(self, network: Network) -> Iterator[Finding]:
+        spec = network.plan.spec
+        if spec.recipe:
+            yield from self.findings_of(spec.recipe, spec)
+
+    def findings_of(self, recipe: Recipe, spec: Spec) -> Iterator[Finding]:
+        """What it has to say about a recipe, and how its spec writes that."""
+        raise NotImplementedError
 
 
 LINTS: dict[str, Lint] = {}

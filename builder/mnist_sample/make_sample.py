@@ -2,8 +2,8 @@
 
     python builder/mnist_sample/make_sample.py DIR_OF_RAW_FILES
 
-Writes four `.gz` files beside this script and prints the SHA-256 of what they hold, for `builder/recipe/datasets.py`.
-Needs nothing but Python.
+Writes four `.gz` files beside this script and prints the SHA-256 of what they hold, for
+`builder/recipe/datasets/mnist.py`. Needs nothing but Python.
 """
 
 import gzip

@@ -4,7 +4,7 @@
 names mean), `rows` is what comes of it, `network` the whole, `tables` how it is shown.
 """
 
-from builder.plan.network import Plan, make_plan
+from builder.plan.network import Plan, make_plan, problems_of_size
 from builder.plan.rows import GroupRow, LayerRow, ReceptiveField, Row, leaves, with_levels
 from builder.plan.tables import plan_json, plan_table
 
@@ -18,5 +18,6 @@ __all__ = [
     "make_plan",
     "plan_json",
     "plan_table",
+    "problems_of_size",
     "with_levels",
 ]

@@ -5,7 +5,7 @@ block is counted once for the same arguments, and repeats multiply, so that coun
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from builder.computed import Names, computed_below, holds_too_much, is_computed_node, read_expression
@@ -85,8 +85,7 @@ class LayerCount:
         total = NOTHING
         for item in items:
             if scope.depth > MAX_NESTING:
-                message = f"layers are nested deeper than {MAX_NESTING} lists, blocks included"
-                raise scope.error(_problem("too-deep", message, item, _less_deeply(scope.uses)))
+                raise scope.too_deep(item)
             total += self._item(item, scope.deeper())
             self._check(total, item, scope)
         return total
@@ -245,16 +244,6 @@ def _names_that_count(item: Item) -> set[str]:
         nodes = [item.scalar]
     scalars = [scalar for node in nodes for scalar, _ in computed_below(node, ())]
     return {name for scalar in scalars for name, _, _ in read_expression(scalar, ()).names}
-
-
-def _less_deeply(uses: Sequence[Use]) -> str:
-    """What to do about lists that are nested too deep: often a block has come to itself by a text that names it."""
-    blocks = [use.block for use in reversed(uses)]
-    if not blocks or blocks[-1] not in blocks[:-1]:
-        return "nest them less deeply"
-    last = len(blocks) - 2 - blocks[-2::-1].index(blocks[-1])
-    way = " -> ".join(f"`{name}`" for name in blocks[last:])
-    return f"a block can't hold itself: {way}"
 
 
 def _problem(code: str, message: str, item: Item, hint: str) -> Problem:

@@ -23,7 +23,11 @@ def through(layer: Layer, name: str, signal: Signal) -> Signal:
         MisfitError: the layer can't work on this signal.
     """
     if signal.pixels is not None and not (layer.acts_on_pixels and 1 in layer.ranks):
-        message = f"`{layer.kind}` can't act on single pixels"
+        height, width = signal.pixels
+        message = (
+            f"`{layer.kind}` can't act on single pixels, and `per_pixel` gives it the {height}x{width} map as "
+            f"{height * width:,} pixels of {signal.channels} channels each"
+        )
         raise MisfitError(Misfit("wrong-rank", message, "take it out of the `per_pixel` around it"))
     check_rank(layer, signal.shape)
     layer.check_input(signal.shape)

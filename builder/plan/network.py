@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from builder.computed import Names
@@ -11,12 +11,19 @@ from builder.layers import Shape
 from builder.layers.base import described
 from builder.limits import MAX_PARAMS
 from builder.plan.counting import LayerCount
-from builder.plan.rows import ReceptiveField, Row, leaves
+from builder.plan.named_layers import (
+    by_name,
+    freeze_problems,
+    initialisation_problems,
+    is_under,
+    lr_factor_problems,
+)
+from builder.plan.rows import LayerRow, ReceptiveField, Row
 from builder.plan.tables import plan_table
 from builder.plan.values import Scope
 from builder.plan.walk import Walk
-from builder.problems import Problem, SpecError
-from builder.recipe import Recipe
+from builder.problems import Problem, SpecError, errors
+from builder.recipe import Dataset, Recipe, rules_of_size
 from builder.spec import Spec
 
 MAX_WALKS = 8  # until the calls of every block are as many as was assumed
@@ -75,9 +82,9 @@ def make_plan(spec: Spec) -> Plan:
     """
     plan = _expanded(spec)
     problems = list(_network_problems(plan))
-    if problems:
+    if errors(problems):
         raise SpecError([*plan.problems, *problems], plan.rows)
-    return plan
+    return replace(plan, warnings=(*plan.warnings, *problems))
 
 
 def _expanded(spec: Spec) -> Plan:
@@ -119,13 +126,12 @@ def _network_problems(plan: Plan) -> Iterator[Problem]:
         yield plan.spec.problem(Misfit("too-many-params", message, f"at most {MAX_PARAMS:,} are possible"), ("layers",))
     for misfit in plan.spec.budget.misfits(plan.params, plan.macs, plan.receptive_field.size):
         yield plan.spec.problem(misfit, ("budget",))
-    if plan.spec.recipe is None:
+    recipe = plan.spec.recipe
+    if recipe is None:
         return
-    classes = len(plan.spec.recipe.dataset.classes)
+    classes = len(recipe.dataset.classes)
     if plan.output != (classes,):
-        message = (
-            f"the network gives {described(plan.output)}, and {plan.spec.recipe.dataset.kind} has {classes} classes"
-        )
+        message = f"the network gives {described(plan.output)}, and {recipe.dataset.kind} has {classes} classes"
         hint = (
             f"let the last layer give {classes} features"
             if len(plan.output) == 1
@@ -134,22 +140,39 @@ def _network_problems(plan: Plan) -> Iterator[Problem]:
             else f"end with `flatten` and {classes} features"
         )
         yield plan.spec.problem(Misfit("wrong-classes", message, hint), plan.spec.layers[-1].path)
-    yield from _batch_of_one_problems(plan, plan.spec.recipe)
+    alone = (_batch_of_one(plan, recipe, dataset, recipe.num_train(dataset)) for dataset in recipe.possible_datasets)
+    yield from [problem for problem in alone if problem][:1]
+    yield from initialisation_problems(plan.spec, plan.rows, recipe.initialisation)
+    yield from freeze_problems(plan.spec, plan.rows, recipe.freeze)
+    yield from lr_factor_problems(plan.spec, plan.rows, recipe.parameter_groups.lr_factors, recipe.freeze)
 
 
-def _batch_of_one_problems(plan: Plan, recipe: Recipe) -> Iterator[Problem]:
-    """Batch norm needs two values per channel; torch says so at the end of the first epoch."""
-    alone = [
-        data for data in recipe.possible_datasets if data.num_train % recipe.batch_size == 1 or recipe.batch_size == 1
-    ]
-    if not alone:
-        return
-    for row in leaves(plan.rows):
-        if row.values_per_channel == 1:
-            holds = f"the last batch of an epoch holds 1 of the {alone[0].num_train:,} images of {alone[0].kind}"
-            if recipe.batch_size == 1:
-                holds = "a batch holds 1 image"
+def problems_of_size(plan: Plan, dataset: Dataset, num_images: int) -> list[Problem]:
+    """What is wrong with training on so many images of a data set, where only a run can count them.
+
+    Elsewhere it is among the problems of the spec and the plan.
+    """
+    recipe = plan.spec.require_recipe()
+    problems = [plan.spec.problem(misfit, ("training",)) for misfit in rules_of_size(recipe, dataset, num_images)]
+    alone = _batch_of_one(plan, recipe, dataset, num_images)
+    return [*problems, alone] if alone else problems
+
+
+def _batch_of_one(plan: Plan, recipe: Recipe, dataset: Dataset, num_images: int | None) -> Problem | None:
+    """Batch norm needs two values per channel; torch says so at the end of the first epoch.
+
+    One that is frozen and keeps running statistics uses these.
+    """
+    if recipe.batch_size == 1:
+        holds = "a batch holds 1 image"
+    elif num_images and num_images % recipe.batch_size == 1:
+        holds = f"the last batch of an epoch holds 1 of the {num_images:,} images of {dataset.kind}"
+    else:
+        return None
+    for name, row in by_name(plan.rows):
+        is_still = row.buffers and is_under(name, recipe.freeze)
+        if isinstance(row, LayerRow) and row.values_per_channel == 1 and not is_still:
             message = f"{holds}, and `{row.name}` needs 2 values per channel"
             misfit = Misfit("batch-of-one", message, "write another `batch_size`", "batch_size")
-            yield plan.spec.problem(misfit, ("training",))
-            return
+            return plan.spec.problem(misfit, ("training",))
+    return None

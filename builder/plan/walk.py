@@ -95,8 +95,7 @@ class Walk:
     ) -> tuple[Row | None, Signal]:
         """The row of one item, if it is there. `around` is what arrives where its `when` stands."""
         if scope.depth > MAX_NESTING:
-            message = f"layers are nested deeper than {MAX_NESTING} lists, blocks included"
-            raise self._maker.error(written, Misfit("too-deep", message, "nest them less deeply"), scope)
+            raise scope.too_deep(written)
         found = self._resolved(written, around, scope.deeper())
         if found is None:
             return None, signal

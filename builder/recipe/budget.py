@@ -1,7 +1,6 @@
 """What a network may cost, and what it must reach."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Annotated
 
 from builder.exits import Status, Stop
@@ -18,7 +17,6 @@ class BudgetError(Stop):
     status = Status.SPEC
 
 
-@dataclass(frozen=True, kw_only=True)
 class Budget(Kind):
     """What the network may cost and must reach: its numbers are checked before a run, its accuracy after it."""
 

@@ -1,10 +1,23 @@
-"""Learning-rate schedules. Their length is that of the run: it is computed, never written."""
+"""Learning-rate schedules, with torch's parameters. The length of a run is computed, never written."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from builder.fields import Choice, Count, Decay, Flag, NonNegative, Number, Positive, Probability, parameter
+from builder.fields import (
+    Choice,
+    Count,
+    Decay,
+    Flag,
+    Integer,
+    ListOf,
+    NonNegative,
+    Number,
+    Positive,
+    Probability,
+    parameter,
+)
 from builder.kinds import Kind, Misfit
+from builder.limits import MAX_EPOCHS, MAX_LISTS
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer as TorchOptimizer
@@ -12,34 +25,53 @@ if TYPE_CHECKING:
 
     from builder.recipe.optimizers import Optimizer
 
+Epochs = Annotated[int, Integer(1, MAX_EPOCHS)]
 
-@dataclass(frozen=True, kw_only=True)
+FACTOR = "factor on the learning rate"
+LOWEST = "the lowest learning rate, the same for all parameters"
+
+
 class Scheduler(Kind, family="scheduler"):
-    """How the learning rate changes during a run."""
+    """How the learning rate changes during a run. Behind a warm-up, steps and epochs count from where that ends."""
 
-    per_epoch: ClassVar[bool] = False  # stepped after each epoch; else after each batch
+    per_epoch: ClassVar[bool] = False  # stepped after each epoch; else after each step
+    spans_run: ClassVar[bool] = False  # its shape depends on the length of the run
+    needs_validation: ClassVar[bool] = False  # it looks at the loss on the validation images
 
     def check_run(self, optimizer: "Optimizer", total_steps: int) -> Misfit | None:
         """What is wrong with this schedule for this optimizer over a run of so many steps, if anything."""
         return None
 
-    def scheduler(self, optimizer: "TorchOptimizer", total_steps: int) -> "LRScheduler":
+    def scheduler(self, optimizer: "TorchOptimizer", total_steps: int, steps_per_epoch: int) -> "LRScheduler":
+        """Torch's scheduler; of the optimizer's groups, each has its own learning rate."""
         raise NotImplementedError
 
 
-@dataclass(frozen=True, kw_only=True)
 class OneCycle(Scheduler, kind="one_cycle"):
     """Up to max_lr and down to almost nothing, over the whole run (Smith & Topin 2018, arXiv:1708.07120)."""
+
+    spans_run: ClassVar = True
 
     max_lr: Positive = parameter("the highest learning rate, such as 0.01; the optimizer's own is not used")
     pct_start: Probability = parameter("share of the run that climbs", default=0.3)
     anneal_strategy: Annotated[str, Choice(("cos", "linear"))] = parameter("shape of the way", default="cos")
-    cycle_momentum: Flag = parameter("move momentum (or the first beta) against the learning rate", default=True)
+    cycle_momentum: Flag = parameter(
+        "move momentum (or the first beta) against the learning rate: an sgd without momentum is given one, too",
+        default=True,
+    )
     base_momentum: Decay = parameter("momentum where the learning rate is highest", default=0.85)
     max_momentum: Decay = parameter("momentum where the learning rate is lowest", default=0.95)
     div_factor: Positive = parameter("max_lr divided by this is where the climb begins", default=25.0)
     final_div_factor: Positive = parameter("the beginning divided by this is where the run ends", default=10_000.0)
     three_phase: Flag = parameter("come down to the beginning first, then to the end", default=False)
+
+    def rules(self) -> Iterator[Misfit]:
+        if self.cycle_momentum and self.base_momentum > self.max_momentum:
+            message = (
+                f"`base_momentum` (={self.base_momentum:g}) lies above `max_momentum` (={self.max_momentum:g}): "
+                "momentum is highest where the learning rate is"
+            )
+            yield Misfit("empty-range", message, "write the smaller one as `base_momentum`", "base_momentum", "warning")
 
     def check_run(self, optimizer: "Optimizer", total_steps: int) -> Misfit | None:
         if self.cycle_momentum and not optimizer.has_momentum:
@@ -50,12 +82,12 @@ class OneCycle(Scheduler, kind="one_cycle"):
             return Misfit("climb-of-one-step", message, "write another `pct_start`", "pct_start")
         return None
 
-    def scheduler(self, optimizer: "TorchOptimizer", total_steps: int) -> "LRScheduler":
+    def scheduler(self, optimizer: "TorchOptimizer", total_steps: int, steps_per_epoch: int) -> "LRScheduler":
         from torch.optim.lr_scheduler import OneCycleLR
 
         return OneCycleLR(
             optimizer,
-            max_lr=self.max_lr,
+            max_lr=[self.max_lr * group.get("lr_factor", 1.0) for group in optimizer.param_groups],
             total_steps=total_steps,
             pct_start=self.pct_start,
             anneal_strategy="cos" if self.anneal_strategy == "cos" else "linear",
@@ -68,28 +100,157 @@ class OneCycle(Scheduler, kind="one_cycle"):
         )
 
 
-@dataclass(frozen=True, kw_only=True)
 class Cosine(Scheduler, kind="cosine"):
     """Half a cosine from the optimizer's learning rate to eta_min (Loshchilov & Hutter 2017, arXiv:1608.03983)."""
 
-    eta_min: NonNegative = parameter("learning rate at the end", default=0.0)
+    spans_run: ClassVar = True
 
-    def scheduler(self, optimizer: "TorchOptimizer", total_steps: int) -> "LRScheduler":
+    eta_min: NonNegative = parameter(LOWEST, default=0.0)
+
+    def scheduler(self, optimizer: "TorchOptimizer", total_steps: int, steps_per_epoch: int) -> "LRScheduler":
         from torch.optim.lr_scheduler import CosineAnnealingLR
 
         return CosineAnnealingLR(optimizer, T_max=total_steps, eta_min=self.eta_min)
 
 
-@dataclass(frozen=True, kw_only=True)
+class CosineRestarts(Scheduler, kind="cosine_restarts"):
+    """Half a cosine down, then from the top again, and again (Loshchilov & Hutter 2017, arXiv:1608.03983)."""
+
+    T_0: Epochs = parameter("epochs until the first restart, such as 5")
+    T_mult: Count = parameter("factor on the epochs from each restart to the next", default=1)
+    eta_min: NonNegative = parameter(LOWEST, default=0.0)
+
+    def cycle_after(self, epochs: int) -> tuple[int, int]:
+        """Where it is after so many epochs: the epochs since the last restart, and those until the next."""
+        length = self.T_0
+        while epochs >= length:
+            epochs -= length
+            length *= self.T_mult
+        return epochs, length - epochs
+
+    def scheduler(self, optimizer: "TorchOptimizer", total_steps: int, steps_per_epoch: int) -> "LRScheduler":
+        from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
+
+        first = self.T_0 * steps_per_epoch
+        return CosineAnnealingWarmRestarts(optimizer, T_0=first, T_mult=self.T_mult, eta_min=self.eta_min)
+
+
+class Linear(Scheduler, kind="linear"):
+    """A straight line over the whole run, from one factor on the learning rate to another."""
+
+    spans_run: ClassVar = True
+
+    start_factor: Annotated[float, Number(above=0, maximum=1)] = parameter(f"{FACTOR} at the beginning, such as 1")
+    end_factor: Probability = parameter(f"{FACTOR} at the end, such as 0")
+
+    def scheduler(self, optimizer: "TorchOptimizer", total_steps: int, steps_per_epoch: int) -> "LRScheduler":
+        from torch.optim.lr_scheduler import LinearLR
+
+        start, end = self.start_factor, self.end_factor
+        return LinearLR(optimizer, start_factor=start, end_factor=end, total_iters=total_steps)
+
+
+class Polynomial(Scheduler, kind="polynomial"):
+    """Down to 0 over the whole run, by a power of the share of it that is left."""
+
+    spans_run: ClassVar = True
+
+    power: Positive = parameter("1 is a straight line; with more it falls early, with less late", default=1.0)
+
+    def scheduler(self, optimizer: "TorchOptimizer", total_steps: int, steps_per_epoch: int) -> "LRScheduler":
+        from torch.optim.lr_scheduler import PolynomialLR
+
+        return PolynomialLR(optimizer, total_iters=total_steps, power=self.power)
+
+
 class Step(Scheduler, kind="step"):
     """Multiplies the learning rate by gamma every step_size epochs."""
 
     per_epoch: ClassVar = True
 
-    step_size: Count = parameter("epochs between two changes, such as 1")
-    gamma: Annotated[float, Number(above=0)] = parameter("factor on the learning rate", default=0.1)
+    step_size: Epochs = parameter("epochs between two changes, such as 1")
+    gamma: Positive = parameter(FACTOR, default=0.1)
 
-    def scheduler(self, optimizer: "TorchOptimizer", total_steps: int) -> "LRScheduler":
+    def changes(self, epochs: int) -> int:
+        """How often the learning rate has changed after so many epochs."""
+        return epochs // self.step_size
+
+    def scheduler(self, optimizer: "TorchOptimizer", total_steps: int, steps_per_epoch: int) -> "LRScheduler":
         from torch.optim.lr_scheduler import StepLR
 
         return StepLR(optimizer, step_size=self.step_size, gamma=self.gamma)
+
+
+class MultiStep(Scheduler, kind="multi_step"):
+    """Multiplies the learning rate by gamma after each epoch that is a milestone."""
+
+    per_epoch: ClassVar = True
+
+    milestones: Annotated[tuple[int, ...], ListOf(Integer(1, MAX_EPOCHS), 1, MAX_LISTS)] = parameter(
+        "epochs after which it changes, such as [3, 5]"
+    )
+    gamma: Positive = parameter(FACTOR, default=0.1)
+
+    def changes(self, epochs: int) -> int:
+        """How often the learning rate has changed after so many epochs."""
+        return sum(milestone <= epochs for milestone in self.milestones)
+
+    def scheduler(self, optimizer: "TorchOptimizer", total_steps: int, steps_per_epoch: int) -> "LRScheduler":
+        from torch.optim.lr_scheduler import MultiStepLR
+
+        return MultiStepLR(optimizer, milestones=self.milestones, gamma=self.gamma)
+
+
+class Exponential(Scheduler, kind="exponential"):
+    """Multiplies the learning rate by gamma after every epoch."""
+
+    per_epoch: ClassVar = True
+
+    gamma: Positive = parameter(f"{FACTOR}, such as 0.9")
+
+    def changes(self, epochs: int) -> int:
+        """How often the learning rate has changed after so many epochs."""
+        return epochs
+
+    def scheduler(self, optimizer: "TorchOptimizer", total_steps: int, steps_per_epoch: int) -> "LRScheduler":
+        from torch.optim.lr_scheduler import ExponentialLR
+
+        return ExponentialLR(optimizer, gamma=self.gamma)
+
+
+class ReduceOnPlateau(Scheduler, kind="reduce_on_plateau"):
+    """Multiplies the learning rate by factor when the loss on the validation images no longer falls."""
+
+    per_epoch: ClassVar = True
+    needs_validation: ClassVar = True
+
+    factor: Annotated[float, Number(above=0, below=1)] = parameter(FACTOR, default=0.1)
+    patience: Annotated[int, Integer(0, MAX_EPOCHS)] = parameter(
+        "epochs without a lower loss that are let pass; the next one changes it", default=10
+    )
+    threshold: NonNegative = parameter("a loss counts as lower if it is lower by more than this", default=1e-4)
+    threshold_mode: Annotated[str, Choice(("rel", "abs"))] = parameter(
+        "whether the threshold is a share of the lowest loss so far, or a number", default="rel"
+    )
+    cooldown: Annotated[int, Integer(0, MAX_EPOCHS)] = parameter(
+        "epochs after a change in which none counts as being without a lower loss", default=0
+    )
+    min_lr: NonNegative = parameter(LOWEST, default=0.0)
+    eps: NonNegative = parameter("changes of the learning rate that are smaller are left out", default=1e-8)
+
+    def scheduler(self, optimizer: "TorchOptimizer", total_steps: int, steps_per_epoch: int) -> "LRScheduler":
+        from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+        return ReduceLROnPlateau(
+            optimizer,
+            factor=self.factor,
+            patience=self.patience,
+            threshold=self.threshold,
+            threshold_mode="rel" if self.threshold_mode == "rel" else "abs",
+            cooldown=self.cooldown,
+            min_lr=self.min_lr,
+            eps=self.eps,
+        )
+
+
+Stepwise = Step | MultiStep | Exponential  # they multiply by gamma, after some epochs

@@ -40,7 +40,8 @@ STDIN = "<stdin>"
 
 _BOM = b"\xef\xbb\xbf"
 # What YAML forbids, and byte order marks inside the text: nobody sees them.
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+# Not as the complement of what it allows, which reaches beyond 16 bits and takes ten times as long to compile.
+_FORBIDDEN = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
 
 
 def parse(source: Source) -> MapNode:

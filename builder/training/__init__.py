@@ -1,1 +1,1 @@
-"""Training and testing: data on the device, the loop, the run directory."""
+"""Training: what a run changes as it goes, the loop, and what is kept of it."""

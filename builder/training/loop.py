@@ -1,57 +1,46 @@
 """The loop: train for an epoch, test, say how it went. Reading order is execution order."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
 from time import perf_counter
 
-import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch import Tensor
 
-from builder.exits import TrainingError, stop_if_asked
-from builder.recipe import Recipe
-from builder.training.data import Data, Images
+from builder.data.images import Images
+from builder.exits import TrainingError
+from builder.training.evaluation import TEST_BATCH_SIZE, TestResult, evaluate
+from builder.training.failures import explained
+from builder.training.keeper import Keeper
+from builder.training.session import Session
 
-TEST_BATCH_SIZE = 1000
-
-Observer = Callable[[int, float], None]  # after each step: the images in the batch, and its loss
-
-
-@dataclass(frozen=True)
-class TestResult:
-    """How the network does on images that it was not trained on."""
-
-    loss: float  # mean over the images
-    correct: int
-    total: int
-
-    @property
-    def accuracy(self) -> float:
-        """A fraction."""
-        return self.correct / self.total
+Observer = Callable[[int, float], None]  # after each step: the images in it, and their mean loss
 
 
 @dataclass(frozen=True)
 class EpochResult:
-    """One epoch: its training, and the test after it."""
+    """One epoch: its training, and the tests after it."""
 
     epoch: int  # from 1
     step: int  # of the whole run
     lr: float  # at the epoch's last step
     train_loss: float  # mean over the images, as trained
     test: TestResult
+    validation: TestResult | None  # on the images that training keeps apart, if it does
     seconds: float  # of training; testing excluded
     images_per_second: float
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, float]:
+        """A line of `metrics.jsonl`."""
+        kept_apart = {}
+        if self.validation:
+            kept_apart = {"validation_loss": self.validation.loss, "validation_accuracy": self.validation.accuracy}
         return {
             "epoch": self.epoch,
             "step": self.step,
             "lr": self.lr,
             "train_loss": self.train_loss,
+            **kept_apart,
             "test_loss": self.test.loss,
             "test_accuracy": self.test.accuracy,
             "seconds": round(self.seconds, 3),
@@ -59,95 +48,89 @@ class EpochResult:
         }
 
 
-def train(model: nn.Module, data: Data, recipe: Recipe, observe: Observer) -> Iterator[EpochResult]:
-    """Train as the recipe says; yields after each epoch.
-
-    Every random choice follows from `recipe.seed`, which the caller has also given to torch before building `model`.
+def train(session: Session, keeper: Keeper, observe: Observer) -> Iterator[EpochResult]:
+    """Train as the recipe says, from where the session stands to the end; yields after each epoch.
 
     Raises:
-        TrainingError: the loss is no longer finite, or memory runs out.
+        TrainingError: the loss or a weight is no longer finite, or memory runs out.
+        OutputError: what has to be kept can't be written.
+        KeyboardInterrupt: a signal asked for the end; the session is saved.
     """
-    num_images = len(data.train)
-    optimizer = recipe.optimizer.optimizer(model.parameters())
-    scheduler = None
-    if recipe.scheduler:
-        scheduler = recipe.scheduler.scheduler(optimizer, recipe.total_steps(num_images))
-    per_epoch = recipe.scheduler is not None and recipe.scheduler.per_epoch
-    loss = recipe.loss.training_loss()
-    shuffle = torch.Generator().manual_seed(recipe.seed)
-    step = 0
-    for epoch in range(1, recipe.epochs + 1):
-        order = torch.randperm(num_images, generator=shuffle).to(data.train.labels.device)
-        batches = order.split(recipe.batch_size)
+    data = session.data
+    while not session.is_done:
+        with explained(f"with batch_size {session.recipe.batch_size}; write a smaller one"):
+            train_epoch(session, keeper, observe)
+        session.after_training(keeper.between_batches)
+        validation = test_on(session, data.validation, keeper) if data.validation else None
+        test = test_on(session, data.test, keeper)
+        counts = session.counts
+        result = EpochResult(
+            epoch=counts.epoch,
+            step=counts.step,
+            lr=counts.last_lr,
+            train_loss=counts.loss / counts.images,
+            test=test,
+            validation=validation,
+            seconds=counts.seconds,
+            images_per_second=counts.images / counts.seconds,
+        )
+        if not isfinite(test.loss):
+            reason = f"training stopped after epoch {counts.epoch}: the test loss is {test.loss}"
+            raise TrainingError(f"{reason}; try a lower lr; {keeper.last_good}")
+        session.finish_epoch(validation)
+        keeper.after_epoch(result.to_json())
+        yield result
+
+
+def train_epoch(session: Session, keeper: Keeper, observe: Observer) -> None:
+    """What is left of this pass over the images."""
+    counts = session.counts
+    session.start_training()
+    started = perf_counter()
+    for indices in session.sampler:
+        counts.last_lr = session.schedule.lr
+        counts.step += 1
+        loss = train_step(session, indices)
+        if not isfinite(loss):
+            reason = f"training stopped at step {counts.step}: the loss is {loss} (lr {counts.last_lr:g})"
+            raise TrainingError(f"{reason}; try a lower lr; {keeper.last_good}")
+        counts.images += len(indices)
+        counts.loss += loss * len(indices)
+        now = perf_counter()
+        counts.seconds += now - started
+        observe(len(indices), loss)
+        keeper.after_step()
         started = perf_counter()
-        with _out_of_memory_explained(recipe):
-            per_step = None if per_epoch else scheduler
-            train_loss, lr = train_epoch(model, data.train, batches, loss, optimizer, per_step, observe, step)
-        seconds = perf_counter() - started
-        step += len(batches)
-        if scheduler and per_epoch:
-            scheduler.step()
-        test = evaluate(model, data.test, recipe.loss.test_loss())
-        yield EpochResult(epoch, step, lr, train_loss, test, seconds, num_images / seconds)
 
 
-def train_epoch(
-    model: nn.Module,
-    images: Images,
-    batches: tuple[Tensor, ...],
-    loss: nn.Module,
-    optimizer: Optimizer,
-    scheduler: LRScheduler | None,
-    observe: Observer,
-    steps_before: int = 0,
-) -> tuple[float, float]:
-    """One pass over the batches (each a tensor of indices); the mean loss over the images, and the last step's lr.
-
-    Raises:
-        TrainingError: the loss is not finite.
-    """
-    model.train()
-    total = 0.0
-    lr = 0.0
-    for step, indices in enumerate(batches, start=steps_before + 1):
-        stop_if_asked()
-        inputs, labels = images.batch(indices)  # (n, channels, height, width), (n,)
-        optimizer.zero_grad(set_to_none=True)
-        batch_loss: Tensor = loss(model(inputs), labels)
-        value = batch_loss.item()
-        lr = float(optimizer.param_groups[0]["lr"])
-        if not isfinite(value):
-            raise TrainingError(f"training stopped at step {step}: the loss is {value} (lr {lr:g}); try a lower lr")
-        batch_loss.backward()
-        optimizer.step()
-        if scheduler:
-            scheduler.step()
-        total += value * len(indices)
-        observe(len(indices), value)
-    return total / sum(len(indices) for indices in batches), lr
+def train_step(session: Session, indices: Tensor) -> float:
+    """Forward, backward, update; the mean loss of the images at these positions."""
+    session.optimizer.zero_grad(set_to_none=True)
+    batch_size = session.recipe.batch_size
+    if len(indices) <= batch_size:
+        loss = backpropagate(session, indices)
+    else:  # gradients of several batches are accumulated
+        loss = sum(backpropagate(session, part, indices) for part in indices.split(batch_size))
+    session.clip_gradients()
+    session.engine.step(session.optimizer)
+    session.after_step()
+    return loss
 
 
-@torch.inference_mode()
-def evaluate(model: nn.Module, images: Images, loss: nn.Module) -> TestResult:
-    """Test the network: mean loss over the images, and how many it gets right."""
-    model.eval()
-    total_loss = 0.0
-    correct = 0
-    for start in range(0, len(images), TEST_BATCH_SIZE):
-        inputs, labels = images.batch(slice(start, start + TEST_BATCH_SIZE))
-        output = model(inputs)  # (n, classes)
-        total_loss += loss(output, labels).item() * len(labels)
-        correct += int((output.argmax(dim=1) == labels).sum())
-    return TestResult(total_loss / len(images), correct, len(images))
+def backpropagate(session: Session, indices: Tensor, whole: Tensor | None = None) -> float:
+    """Add the gradients of a batch, or of a part of a `whole` one, and give its loss, or its share in the whole."""
+    images = session.data.train
+    inputs, targets = session.batch(images, indices)  # (n, channels, height, width); (n,) or, mixed, (n, classes)
+    loss: Tensor = session.loss(session.engine.forward(inputs), targets)
+    if whole is not None:
+        loss = loss * session.recipe.loss.share(targets, images.labels.index_select(0, whole))
+    if loss.requires_grad:  # it doesn't where nothing learns
+        session.engine.backward(loss)
+    return loss.item()
 
 
-@contextmanager
-def _out_of_memory_explained(recipe: Recipe) -> Iterator[None]:
-    try:
-        yield
-    except (RuntimeError, MemoryError) as error:
-        is_memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error)
-        if not is_memory:
-            raise
-        message = f"training stopped: out of memory with batch_size {recipe.batch_size}; write a smaller one"
-        raise TrainingError(message) from None
+def test_on(session: Session, images: Images, keeper: Keeper) -> TestResult:
+    """Test the network as it stands, or the average of its weights."""
+    model = session.tested_model
+    with explained(f"testing {TEST_BATCH_SIZE:,} images at a time; make the network smaller"):
+        return evaluate(model, images, session.test_loss, keeper.between_batches, session.engine.forward_of(model))

@@ -1,18 +1,19 @@
 """What is left of a run when it is done."""
 
-import platform
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
 import torch
 
 from builder.plan import Plan
 from builder.recipe import Dataset, Recipe
-from builder.training.loop import EpochResult, TestResult
-from builder.version import __version__
+from builder.training.environment import versions
+from builder.training.evaluation import TestResult
+from builder.training.session import Session
 
 FORMAT = 1
-PRECISION = "float32"
 
 
 @dataclass(frozen=True)
@@ -24,23 +25,42 @@ class RunResult:
     dataset: Dataset  # the one really used
     fallback_reason: str  # why it isn't the one written; empty if it is
     device: torch.device
-    epochs: tuple[EpochResult, ...]
+    precision: str  # the one really computed in
+    mean: Sequence[float]  # as it was used, written or computed
+    std: Sequence[float]
+    metrics: Sequence[Mapping[str, Any]]  # of every epoch, as in metrics.jsonl
+    test: TestResult  # after the last epoch
+    is_stopped_early: bool
     directory: Path
 
-    @property
-    def test(self) -> TestResult:
-        """The test after the last epoch."""
-        return self.epochs[-1].test
+    @classmethod
+    def of(cls, session: Session, metrics: Sequence[Mapping[str, Any]], test: TestResult, directory: Path) -> Self:
+        """What a session comes to."""
+        data = session.data
+        return cls(
+            plan=session.plan,
+            recipe=session.recipe,
+            dataset=data.dataset,
+            fallback_reason=data.fallback_reason,
+            device=session.device,
+            precision=session.engine.precision,
+            mean=data.train.mean.flatten().tolist(),
+            std=data.train.std.flatten().tolist(),
+            metrics=metrics,
+            test=test,
+            is_stopped_early=session.is_stopped_early,
+            directory=directory,
+        )
 
     @property
     def train_seconds(self) -> float:
-        return sum(epoch.seconds for epoch in self.epochs)
+        return float(sum(epoch["seconds"] for epoch in self.metrics))
 
     @property
     def images_per_second(self) -> float:
         """Training images over training seconds; testing excluded."""
-        images = sum(epoch.images_per_second * epoch.seconds for epoch in self.epochs)
-        return images / self.train_seconds
+        images = float(sum(epoch["images_per_second"] * epoch["seconds"] for epoch in self.metrics))
+        return images / self.train_seconds if self.train_seconds else 0.0
 
     def to_json(self) -> dict[str, object]:
         """What `summary.json` holds."""
@@ -52,14 +72,17 @@ class RunResult:
             "dataset_written": self.recipe.dataset.kind,
             "fallback_used": bool(self.fallback_reason),
             "fallback_reason": self.fallback_reason,
+            "mean": list(self.mean),
+            "std": list(self.std),
             "params": self.plan.params,
             "buffers": self.plan.buffers,
             "macs": self.plan.macs,
             "receptive_field": field.to_json(),
-            "epochs": len(self.epochs),
+            "epochs": len(self.metrics),
+            "stopped_early": self.is_stopped_early,
             "batch_size": self.recipe.batch_size,
             "seed": self.recipe.seed,
-            "precision": PRECISION,
+            "precision": self.precision,
             "device": str(self.device),
             "threads": torch.get_num_threads(),
             "train_seconds": round(self.train_seconds, 3),
@@ -69,11 +92,7 @@ class RunResult:
                 "accuracy": self.test.accuracy,
                 "correct": self.test.correct,
                 "total": self.test.total,
+                "per_class": dict(zip(self.dataset.classes, self.test.per_class, strict=True)),
             },
             "versions": versions(),
         }
-
-
-def versions() -> dict[str, str]:
-    """Of everything that decides the numbers of a run."""
-    return {"yamlnet": __version__, "torch": str(torch.__version__), "python": platform.python_version()}
