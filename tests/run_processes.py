@@ -115,7 +115,9 @@ def _child(words: list[str], folder: str, log: str, stop_at: Moment | None, pipe
         _wait_at(stop_at, lambda: _meet(pipe))
 
     import runner
+    from builder.report import pages
 
+    setattr(pages, "has_matplotlib", lambda: False)  # noqa: B010  # pictures would take longer than the run
     status = runner.main(words)
     sys.stdout.flush()
     os._exit(status)
