@@ -149,12 +149,12 @@ def prepare(spec: "Spec", dataset: "Dataset", options: "TrainOptions", is_new: b
     if data.fallback_used:
         say(f"training on {data.dataset.kind} instead of {dataset.kind}: {data.fallback_reason}")
     torch.manual_seed(recipe.seed)
-    model = build_model(plan)
-    if is_new:
-        initialise(model, plan, recipe, data.train)
-        if recipe.start_from:
-            say(start_from(model, recipe.start_from))
     with explained("with a network of this size; make it smaller"):
+        model = build_model(plan)
+        if is_new:
+            initialise(model, plan, recipe, data.train)
+            if recipe.start_from:
+                say(start_from(model, recipe.start_from))
         return Session(plan, model.to(device), data)
 
 
@@ -168,17 +168,19 @@ def train_session(session: "Session", directory: "RunDirectory", options: "Train
     from builder.training.result import RunResult
 
     test = None
+    metrics = [*directory.metrics()]  # of the epochs before, in a run that is resumed
     keeper = RunKeeper(session, directory, options.save_every)
     pages = Pages(session, directory, options.tensorboard)
     try:
         with Progress(session, options.quiet) as progress:
             for epoch in train(session, keeper, progress.observe):
                 test = epoch.test
+                metrics.append(epoch.to_json())
                 progress.finish_epoch(epoch)
-                pages.refresh(directory.metrics(), test)
+                pages.refresh(metrics, test)
         if test is None:  # the run was killed behind its last epoch: all but what comes now was there
             test = test_on(session, session.data.test, keeper)
-            pages.refresh(directory.metrics(), test)
+            pages.refresh(metrics, test)
     except KeyboardInterrupt:
         if keeper.farewell:
             say(keeper.farewell)
@@ -186,7 +188,7 @@ def train_session(session: "Session", directory: "RunDirectory", options: "Train
     if session.average and session.tested_model is session.model:
         say("the run ended before its averaging began: these are the weights of its last step")
     directory.save_weights(session.tested_model)
-    result = RunResult.of(session, directory.metrics(), test, directory.path)
+    result = RunResult.of(session, metrics, test, directory.path)
     directory.save_summary(result.to_json())
     with output() as stream:
         summary_table(result).print(stream)

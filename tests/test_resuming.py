@@ -61,7 +61,7 @@ def test_a_run_killed_outside_of_training_is_resumed_to_the_same_bits(
 
 
 # A share of CRASH_POINTS; test_checkpoints goes through all of them without a run, full_resuming with one.
-POINTS = ["data half written", "data renamed", "manifest renamed"]
+POINTS = ["data half written", "data renamed", "manifest synced", "manifest renamed", "removed"]
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -106,7 +106,7 @@ def test_without_any_part_of_the_state_the_bits_differ(
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize(
-    "moment", [("step", 20), ("call", "evaluate"), ("point", "data written#1"), ("call", "save_weights")]
+    "moment", [("step", 1), ("step", 20), ("call", "evaluate"), ("point", "data written#1"), ("call", "save_weights")]
 )
 def test_a_signal_saves_and_ends_the_run(
     folder: Path, uninterrupted: Path, moment: Moment, number: signal.Signals, status: int

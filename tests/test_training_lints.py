@@ -161,6 +161,8 @@ def test_batches_of_as_many_images_as_there_are_are_left_alone(tmp_path: Path) -
         ({"nadam": {"betas": [0.8, 0.99]}}, ["betas"]),
         ({"muon": {"lr": 0.1, "adamw": {"lr": 0.01}}}, []),  # one_cycle keeps their proportion
         ({"muon": {"momentum": 0.9}}, ["momentum"]),
+        ({"sgd": {"lr": 0.1, "momentum": 0.9}}, ["lr", "momentum"]),
+        ({"sgd": {"momentum": 0.9, "nesterov": True}}, []),  # which is refused without a momentum
         ("radam", []),
     ],
     ids=str,

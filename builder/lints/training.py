@@ -100,6 +100,8 @@ class OverwrittenByOneCycle(RecipeLint, code="overwritten-by-one-cycle", severit
             return
         path: Path = ("training", "optimizer", recipe.optimizer.kind)
         momenta = ("momentum", "betas") if recipe.scheduler.cycle_momentum else ()
+        if isinstance(recipe.optimizer, SGD) and recipe.optimizer.nesterov:
+            momenta = ()  # one above 0 has to be written beside `nesterov`, whatever it is
         # Muon's own rate says how large that of its adamw is beside it.
         rates = () if isinstance(recipe.optimizer, Muon) else ("lr",)
         for field in (*rates, *momenta):

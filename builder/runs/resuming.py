@@ -6,7 +6,7 @@ from difflib import unified_diff
 from pathlib import Path
 
 from builder.exits import ResumeError, Stop
-from builder.problems import printable
+from builder.problems import shown_path
 from builder.recipe import Recipe
 from builder.runs.finding import RESOLVED_FILE, read_summary
 from builder.spec import Spec, load_spec
@@ -41,7 +41,7 @@ def kept_spec(folder: Path, overrides: Sequence[str] = ()) -> Spec:
         kept = load_spec(path)
     except Stop as error:
         first = str(error).splitlines()[0]
-        raise ResumeError(f"{printable(str(path))}, from which the run follows, can't be read: {first}") from None
+        raise ResumeError(f"{shown_path(path)}, from which the run follows, can't be read: {first}") from None
     return load_spec(path, overrides) if overrides else kept
 
 
@@ -73,7 +73,7 @@ def check_same_run(kept: Spec, asked: Spec) -> None:
 def how_it_finished(folder: Path, recipe: Recipe) -> str:
     """A sentence, if the run is done with as many epochs as are asked for; else an empty text."""
     summary = read_summary(folder) or {}
-    run, epochs = printable(str(folder)), summary.get("epochs")
+    run, epochs = shown_path(folder), summary.get("epochs")
     if summary.get("stopped_early") is True:
         return f"{run} is finished: it was stopped early, after epoch {epochs}"
     if epochs == recipe.epochs:

@@ -5,7 +5,7 @@ from time import monotonic
 from typing import Any
 
 from builder.exits import OutputError, is_asked_to_stop, stop_if_asked
-from builder.problems import printable
+from builder.problems import shown_path
 from builder.runs.directory import RunDirectory
 from builder.runs.finding import METRICS_FILE
 from builder.training.environment import environment
@@ -87,11 +87,11 @@ class RunKeeper(Keeper):
     def _check_metrics(self) -> None:
         """The lines so far are a part of what is saved: a file that somebody removed must not begin anew unnoticed."""
         if self._directory.metrics_bytes < self._metrics_bytes:
-            shown = printable(str(self._directory.path / METRICS_FILE))
+            shown = shown_path(self._directory.path / METRICS_FILE)
             raise OutputError(f"{shown} was removed or shortened while the run went on; {self.last_good}")
 
     def _stop(self) -> None:
         self.save()
         place = f"step {self._session.counts.step}"
-        self.farewell = f"saved at {place}; go on with: python runner.py --resume {self._directory.path}"
+        self.farewell = f"saved at {place}; go on with: python runner.py --resume {shown_path(self._directory.path)}"
         stop_if_asked()

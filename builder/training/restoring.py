@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from builder.exits import ResumeError, say
-from builder.problems import printable
+from builder.problems import shown_path
 from builder.recipe import Recipe
 from builder.recipe.datasets import Dataset
 from builder.runs.checkpoints import Checkpoint
@@ -70,7 +70,7 @@ def check_metrics(directory: RunDirectory, num_bytes: int) -> None:
     Raises:
         ResumeError: there are fewer, or they can't be read.
     """
-    file = printable(str(directory.path / METRICS_FILE))
+    file = shown_path(directory.path / METRICS_FILE)
     if directory.metrics_bytes < num_bytes:
         raise ResumeError(f"{file} has been shortened: {directory.metrics_bytes} of {num_bytes} bytes are there")
     try:
