@@ -4,19 +4,22 @@ python runner.py specs/net.yaml                          check, plan, build, tra
 python runner.py specs/net.yaml training.epochs=3        with something changed for this run
 python runner.py specs/net.yaml 'layers[0].conv2d.out_channels=16'
 python runner.py specs/lenet5.yaml specs/tiny.yaml       one run each, then a comparison
+python runner.py specs/net.yaml --profile                where the time of a training step goes
 python runner.py --resume runs/net/1                     go on with a run that was stopped
 python runner.py test runs/net/1                         test a finished run again
 python runner.py predict runs/net/1 picture.png          what a finished run takes pictures for
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from builder.exits import Status, Stop, guard, output, reported, say, signals_waiting, stop_if_asked
 
 # All else is imported behind `guard`, which listens to Ctrl-C.
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from builder.options import TrainOptions
     from builder.plan import Plan, Row
     from builder.recipe import Dataset
@@ -67,6 +70,9 @@ def start(path: str, options: "TrainOptions") -> "RunResult | None":
     if options.dry_run:
         dry_run(session)
         return None
+    if options.profile:
+        show_profile(session)
+        return None
 
     from builder.runs.directory import RunDirectory
     from builder.runs.lock import RunLock
@@ -80,32 +86,46 @@ def resume(path: str, options: "TrainOptions") -> "RunResult | None":
     """Go on with a run that was stopped; None if it is done."""
     from builder.runs.finding import find_checkpoint
     from builder.runs.lock import RunLock
-    from builder.runs.resuming import check_same_run, how_it_finished, kept_spec
-    from builder.spec import load_spec
 
     folder, file = find_checkpoint(str(options.resume), options.runs)
-    kept = kept_spec(folder)
-    spec = load_spec(path, options.overrides) if path else kept_spec(folder, options.overrides)
-    check_same_run(kept, spec)
-    recipe = spec.require_recipe()
-    if finished := how_it_finished(folder, recipe):
-        say(finished)
+    if unfinished_spec(path, folder, options) is None:
         return None
     with RunLock(folder):
+        spec = unfinished_spec(path, folder, options)  # until the lock was free, another process may have gone on
+        if spec is None:
+            return None
+
         from builder.runs.directory import RunDirectory
-        from builder.training.restoring import dataset_so_far, last_checkpoint, restore
+        from builder.training.restoring import dataset_so_far, last_checkpoint, precisions_so_far, restore
 
         directory = RunDirectory(folder)
         checkpoint = last_checkpoint(directory, file)
-        session = prepare(spec, dataset_so_far(checkpoint, recipe), options, is_new=checkpoint is None)
+        dataset = dataset_so_far(checkpoint, spec.require_recipe())
+        before = precisions_so_far(checkpoint)
+        session = prepare(spec, dataset, options, is_new=checkpoint is None, before=before)
         restore(session, checkpoint, directory, options.strict)
-        if spec.resolved() != kept.resolved():
-            directory.save_resolved(spec)
+        directory.save_resolved(spec)
         with signals_waiting():
             return train_session(session, directory, options)
 
 
-def prepare(spec: "Spec", dataset: "Dataset", options: "TrainOptions", is_new: bool) -> "Session":
+def unfinished_spec(path: str, folder: "Path", options: "TrainOptions") -> "Spec | None":
+    """What the run in a folder goes on with; None, and a sentence, if it is done."""
+    from builder.runs.resuming import check_same_run, how_it_finished, kept_spec
+    from builder.spec import load_spec
+
+    kept = kept_spec(folder)
+    spec = load_spec(path, options.overrides) if path else kept_spec(folder, options.overrides)
+    check_same_run(kept, spec)
+    finished = how_it_finished(folder, spec.require_recipe())
+    if finished:
+        say(finished)
+    return None if finished else spec
+
+
+def prepare(
+    spec: "Spec", dataset: "Dataset", options: "TrainOptions", *, is_new: bool, before: Mapping[str, str] | None = None
+) -> "Session":
     """The plan, the data, the network: everything that has to be there before the first step."""
     from builder.plan import problems_of_size
     from builder.problems import SpecError
@@ -155,7 +175,7 @@ def prepare(spec: "Spec", dataset: "Dataset", options: "TrainOptions", is_new: b
             initialise(model, plan, recipe, data.train)
             if recipe.start_from:
                 say(start_from(model, recipe.start_from))
-        return Session(plan, model.to(device), data)
+        return Session(plan, model.to(device), data, before)
 
 
 def train_session(session: "Session", directory: "RunDirectory", options: "TrainOptions") -> "RunResult":
@@ -206,6 +226,18 @@ def dry_run(session: "Session") -> None:
     with explained(f"with batch_size {session.recipe.batch_size}; write a smaller one"):
         loss = train_step(session, indices)
     say(f"one step with {len(indices)} images works: loss {loss:.4f}; nothing was written")
+
+
+def show_profile(session: "Session") -> None:
+    """Where the time of a training step goes; nothing is kept."""
+    from builder.report.profile import profile_table
+    from builder.training.failures import explained
+    from builder.training.profile import profile
+
+    with explained(f"with batch_size {session.recipe.batch_size}; write a smaller one"):
+        found = profile(session)
+    with output() as stream:
+        profile_table(found).print(stream)
 
 
 def test(words: Sequence[str]) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+MAXRSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,14 @@ def cost(*words: str) -> Cost:
     started = time.perf_counter()
     process = os.posix_spawn(sys.executable, [sys.executable, *words], environment, file_actions=nowhere)
     _, _, usage = os.wait4(process, 0)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Cost(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit / 1e6)
+    return Cost(time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * MAXRSS_UNIT / 1e6)
+
+
+def peak_megabytes() -> float:
+    """The most memory that this process has had so far, or that the one which started it had then."""
+    import resource  # Windows has none
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_UNIT / 1e6
 
 
 def load_text() -> str:

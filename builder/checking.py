@@ -12,11 +12,11 @@ from builder.formats import DOCUMENTS, FORMATS, FileReport, Report, Totals
 from builder.formats.github import commands
 from builder.formats.summary import MAX_BYTES, step_summary
 from builder.lints import remarks
-from builder.plan import make_plan
+from builder.plan import last_fitting, make_plan, paused_collector
 from builder.problems import Problem, SpecError, errors, printable
 from builder.processes import mapped
 from builder.source import STDIN, find_specs, is_base
-from builder.spec import check_base, load_spec
+from builder.spec import Spec, check_base, load_spec
 from builder.workflow import in_actions, inert
 
 File = Path | str  # a path, or "-" for standard input
@@ -101,6 +101,7 @@ def _results(files: Sequence[File | UsageError], jobs: int | None, advice: bool)
     return mapped(partial(_checked, advice=advice), files, 1 if "-" in files else jobs)
 
 
+@paused_collector()
 def _checked(file: File | UsageError, advice: bool) -> FileReport | UsageError:
     if isinstance(file, UsageError):
         return file
@@ -108,12 +109,20 @@ def _checked(file: File | UsageError, advice: bool) -> FileReport | UsageError:
     try:
         if isinstance(file, Path) and is_base(file):
             return FileReport(name, check_base(file))
-        plan = make_plan(load_spec(file))
-        return FileReport(name, remarks(plan, advice), Totals.of(plan))
+        return _planned(name, load_spec(file), advice)
     except SpecError as error:
         return FileReport(name, error.problems)
     except UsageError as error:
         return error
+
+
+def _planned(name: str, spec: Spec, advice: bool) -> FileReport:
+    try:
+        plan = make_plan(spec)
+    except SpecError as error:
+        is_of_layer = any(problem.path.startswith(("layers[", "blocks.")) for problem in errors(error.problems))
+        return FileReport(name, error.problems, last_fitting=last_fitting(spec, error.rows) if is_of_layer else ())
+    return FileReport(name, remarks(plan, advice), Totals.of(plan))
 
 
 def _write_step_summary(report: Report) -> None:

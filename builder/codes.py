@@ -29,6 +29,7 @@ LINT_CODES: Mapping[str, str] = MappingProxyType(
         "overwritten-by-one-cycle": "what is written beside one_cycle, and set by it",
         "batch-larger-than-data": "a batch is larger than the data set",
         "momentum-without-rate": "a momentum is written, and the learning rate is left to its default",
+        "muon-without-matrices": "the optimizer muon finds nothing to train, and its adamw trains everything",
         "unfitting-normalisation": "mean and std are not those of the data set",
         "class-changing-augmentation": "images are flipped or turned into what their data set can't hold",
     }

@@ -115,7 +115,7 @@ def _all_values(values: tuple[Value, ...]) -> Iterator[Value]:
 
 def evaluated(node: Node, scope: Scope, path: Path) -> Node:
     """The same tree with values in place of the computed ones. Raises `SpecError`."""
-    return with_computed(node, path, lambda scalar, where: _as_node(value_of(scalar, scope, where), scalar, where))
+    return with_computed(node, path, lambda scalar, where: as_node(value_of(scalar, scope, where), scalar, where))
 
 
 def with_computed(node: Node, path: Path, replaced: Callable[[Scalar, Path], Node]) -> Node:
@@ -132,13 +132,13 @@ def with_computed(node: Node, path: Path, replaced: Callable[[Scalar, Path], Nod
     return replaced(node, path) if is_computed_node(node) else node
 
 
-def _as_node(value: Value, node: Scalar, path: Path) -> Node:
+def as_node(value: Value, node: Scalar, path: Path) -> Node:
     """A value as a node at the place of the scalar that was computed."""
     if isinstance(value, tuple):
         if path and isinstance(path[-1], int):
             message = f"{show(node.raw)} puts a list into a list"
             raise SpecError([Problem("wrong-type", message, node.place, "write a single value", path_text(path))])
-        items = (_as_node(item, node, (*path, index)) for index, item in enumerate(value))
+        items = (as_node(item, node, (*path, index)) for index, item in enumerate(value))
         return ListNode(tuple(items), node.place)
     if isinstance(value, str | bool) or value is None:
         raw = value if isinstance(value, str) else show(value).strip("`")

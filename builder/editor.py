@@ -115,4 +115,5 @@ def _message(schema: Schema) -> Schema:
         return {"errorMessage": TEXTS[pattern].meaning}
     if not is_computed_pattern(pattern):
         return {}
-    return {"errorMessage": f"write {wanted(schema)}{COMPUTED_TOO}"}
+    accepted = wanted(schema)  # nothing of an `if`, whose `else` says it
+    return {"errorMessage": f"write {accepted}{COMPUTED_TOO}"} if accepted else {}

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from builder.limits import MAX_CHANNELS, MAX_NAME, MAX_NESTING, MAX_SIZE
+from builder.problems import both
 
 Schema = dict[str, Any]
 Pair = tuple[int, int]
@@ -124,7 +125,12 @@ class EachOf(FieldType):
             "type": [*schema_types(one), "array", *null],
             # Array keywords beside `integer` would make an editor insert a list.
             "if": {"type": "array"},
-            "then": {"items": each, "minItems": len(self.names), "maxItems": len(self.names)},
+            "then": {
+                "$comment": both(self.names),
+                "items": each,
+                "minItems": len(self.names),
+                "maxItems": len(self.names),
+            },
         }
 
     def canonical(self, value: Any) -> Any:

@@ -187,6 +187,22 @@ class ResampledWindow:
         return any(count == factor * size for factor in snaps.get(self.mode, ()))
 
 
+@dataclass(frozen=True, slots=True)
+class MixedAxis:
+    """A layer that mixes all positions along the axis: each of the units that it gives sees what all of them see."""
+
+    count: int | None = None  # as many as there are, when not given
+
+    def output_size(self, size: int) -> int:
+        return size if self.count is None else self.count
+
+    def touched(self, index: int, size: int) -> range:
+        return range(size)
+
+    def period(self, size: int) -> tuple[int, int]:
+        return 1, 0
+
+
 def _reduced(outputs: int, inputs: int) -> tuple[int, int]:
     common = gcd(outputs, inputs)
     return outputs // common, inputs // common
@@ -201,6 +217,7 @@ def _as_written(scale: float) -> Fraction:
 
 UNIT_WINDOW = Window(kernel_size=1)
 WHOLE_AXIS = AdaptiveWindow(count=1)
+MIXED_AXIS = MixedAxis()
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +243,7 @@ class AxisField:
     @property
     def size(self) -> int:
         """The largest number of input coordinates that one unit can depend on."""
-        return max((last - first + 1 for first, last in filter(None, self.intervals)), default=0)
+        return max([last - first + 1 for first, last in filter(None, self.intervals)], default=0)
 
     @property
     def padding(self) -> int:
@@ -239,14 +256,12 @@ class AxisField:
 
         None where that says nothing: with stride 0, for a single unit, or if no unit sees anything.
         """
-        centres = [
-            Fraction(interval[0] + interval[1], 2) - self.stride * index
-            for index, interval in enumerate(self.intervals)
-            if interval
-        ]
-        if not centres or self.units == 1 or self.stride == 0:
+        seen = [(index, sum(interval)) for index, interval in enumerate(self.intervals) if interval]
+        if not seen or self.units == 1 or not self.stride:
             return None
-        return sum(centres, Fraction(0)) / len(centres)
+        mean = Fraction(sum(ends for _, ends in seen), 2 * len(seen))
+        indices = sum(index for index, _ in seen)
+        return mean - self.stride * Fraction(indices, len(seen)) if indices else mean
 
     def covers(self, size: int) -> bool:
         """Whether a unit in the middle can see as much as the image has."""
@@ -280,8 +295,12 @@ class AxisField:
         size = window.output_size(self.units)
         outputs, inputs = window.period(self.units)
         stride = self.stride if inputs == outputs else self.stride * Fraction(inputs, outputs)
-        repeats = len(self.intervals) // gcd(len(self.intervals), inputs)
-        listed = min(outputs * repeats, size) if self._is_periodic else size
+        if inputs == 0:
+            listed = outputs  # the next period sees the same
+        elif self._is_periodic:
+            listed = min(outputs * len(self.intervals) // gcd(len(self.intervals), inputs), size)
+        else:
+            listed = size
         return AxisField(size, self._hulls([window.touched(index, self.units) for index in range(listed)]), stride)
 
     def _hulls(self, runs: Sequence[range]) -> tuple[Interval | None, ...]:
@@ -291,7 +310,7 @@ class AxisField:
         if not (only := self.intervals[0]):
             return (None,) * len(runs)
         (first, last), advance = only, self._advance
-        return tuple((first + run[0] * advance, last + run[-1] * advance) if run else None for run in runs)
+        return tuple([(first + run[0] * advance, last + run[-1] * advance) if run else None for run in runs])
 
     def _hulls_by_doubling(self, runs: Sequence[range]) -> tuple[Interval | None, ...]:
         """Where neighbours see different amounts, the ends of a run needn't hold what lies between them.
@@ -322,7 +341,7 @@ class AxisField:
 
         The units stay as many as they are: a softmax over the rows of a map leaves a map.
         """
-        return replace(self.through(WHOLE_AXIS), units=self.units)
+        return self.through(MIXED_AXIS)
 
 
 def meet(fields: Sequence[AxisField]) -> AxisField | None:
@@ -333,14 +352,15 @@ def meet(fields: Sequence[AxisField]) -> AxisField | None:
     Branches of one unit meet whatever their strides.
     """
     units, stride = max(field.units for field in fields), fields[0].stride
-    if any(field.stride == 0 or field.units == 1 < units for field in fields):
+    if any(not field.stride or field.units == 1 < units for field in fields):
         everything = _hull(interval for field in fields for interval in field.whole().intervals)
         return AxisField(units, (everything,), Fraction(0))
     if units > 1 and any(field.stride != stride for field in fields):
         return None
     # Where a branch holds less than a period it lists all units, and so does the result.
-    listed = min(lcm(*(len(field.intervals) for field in fields)), units)
-    return AxisField(units, tuple(_hull(field.interval(index) for field in fields) for index in range(listed)), stride)
+    listed = min(lcm(*[len(field.intervals) for field in fields]), units)
+    hulls = [_hull([field.interval(index) for field in fields]) for index in range(listed)]
+    return AxisField(units, tuple(hulls), stride)
 
 
 def _hull(intervals: Iterable[Interval | None]) -> Interval | None:
@@ -348,4 +368,5 @@ def _hull(intervals: Iterable[Interval | None]) -> Interval | None:
     seen = [interval for interval in intervals if interval]
     if not seen:
         return None
-    return min(first for first, _ in seen), max(last for _, last in seen)
+    firsts, lasts = zip(*seen, strict=True)
+    return min(firsts), max(lasts)

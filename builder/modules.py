@@ -1,15 +1,33 @@
 """The modules that torch lacks: what composites become. Each holds its children under the names of the spec."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
+
+Call = Callable[[Tensor], Tensor]
 
 
 def sequential(children: Mapping[str, nn.Module]) -> nn.Sequential:
     """The children one after another."""
     return nn.Sequential(OrderedDict(children))
+
+
+class Composite(nn.Module):
+    """A module that only puts together what its children give."""
+
+    def __init__(self, children: Mapping[str, nn.Module]) -> None:
+        super().__init__()
+        for name, child in children.items():
+            self.add_module(name, child)
+
+    def forward(self, input: Tensor) -> Tensor:  # torch's name
+        return self.through(input, dict(self.named_children()))
+
+    def through(self, input: Tensor, calls: Mapping[str, Call]) -> Tensor:
+        """The output, each child called as `calls` says by its name: itself, or what computes the same."""
+        raise NotImplementedError
 
 
 class PerPixel(nn.Sequential):
@@ -29,83 +47,66 @@ class PerPixel(nn.Sequential):
         return pixels.reshape(batch, height, width, -1).permute(0, 3, 1, 2)
 
 
-class LayerScale(nn.Module):
+class LayerScale(Composite):
     """What the layers give, times a learned factor per channel."""
 
     def __init__(self, out_shape: tuple[int, ...], init: float, children: Mapping[str, nn.Module]) -> None:
-        super().__init__()
+        super().__init__({})
         self.layer_scale = nn.Parameter(torch.full((out_shape[0], *[1] * (len(out_shape) - 1)), init))
         self.layers = children["layers"]
 
-    def forward(self, input: Tensor) -> Tensor:  # torch's name
-        result: Tensor = self.layer_scale * self.layers(input)
-        return result
+    def through(self, input: Tensor, calls: Mapping[str, Call]) -> Tensor:
+        return self.layer_scale * calls["layers"](input)
 
 
-class Residual(nn.Module):
+class Residual(Composite):
     """layers(x) + shortcut(x); without a shortcut layers(x) + x, without `skip` layers(x) alone."""
 
     def __init__(self, children: Mapping[str, nn.Module], skip: bool) -> None:
-        super().__init__()
-        for name, child in children.items():
-            self.add_module(name, child)
+        super().__init__(children)
         self.skip = skip
         self.has_shortcut = "shortcut" in children
 
-    def forward(self, input: Tensor) -> Tensor:  # torch's name
-        result: Tensor = self._modules["layers"](input)  # type: ignore[misc]  # torch allows None there, we don't
+    def through(self, input: Tensor, calls: Mapping[str, Call]) -> Tensor:
+        result = calls["layers"](input)
         if not self.skip:
             return result
-        around: Tensor = self._modules["shortcut"](input) if self.has_shortcut else input  # type: ignore[misc]
-        return result + around
+        return result + (calls["shortcut"](input) if self.has_shortcut else input)
 
 
-class Branches(nn.Module):
-    """What composites share whose branches all see the same input."""
-
-    def __init__(self, children: Mapping[str, nn.Module]) -> None:
-        super().__init__()
-        for name, child in children.items():
-            self.add_module(name, child)
-
-    def results(self, input: Tensor) -> list[Tensor]:  # torch's name
-        return [branch(input) for branch in self._modules.values() if branch is not None]
-
-
-class Add(Branches):
+class Add(Composite):
     """The sum of what the branches give."""
 
-    def forward(self, input: Tensor) -> Tensor:  # torch's name
-        first, *others = self.results(input)
+    def through(self, input: Tensor, calls: Mapping[str, Call]) -> Tensor:
+        first, *others = (branch(input) for branch in calls.values())
         for other in others:
             first = first + other
         return first
 
 
-class Multiply(Branches):
+class Multiply(Composite):
     """The product of what the branches give, broadcast as torch does."""
 
-    def forward(self, input: Tensor) -> Tensor:  # torch's name
-        first, *others = self.results(input)
+    def through(self, input: Tensor, calls: Mapping[str, Call]) -> Tensor:
+        first, *others = (branch(input) for branch in calls.values())
         for other in others:
             first = first * other
         return first
 
 
-class Concat(Branches):
+class Concat(Composite):
     """The channels of what the branches give, one after another."""
 
-    def forward(self, input: Tensor) -> Tensor:  # torch's name
-        return torch.cat(self.results(input), dim=1)
+    def through(self, input: Tensor, calls: Mapping[str, Call]) -> Tensor:
+        return torch.cat([branch(input) for branch in calls.values()], dim=1)
 
 
-class Split(Branches):
+class Split(Composite):
     """Each branch sees an equal share of the channels; the results are put together again."""
 
-    def forward(self, input: Tensor) -> Tensor:  # torch's name
-        shares = input.chunk(len(self._modules), dim=1)
-        branches = (branch for branch in self._modules.values() if branch is not None)
-        return torch.cat([branch(share) for branch, share in zip(branches, shares, strict=True)], dim=1)
+    def through(self, input: Tensor, calls: Mapping[str, Call]) -> Tensor:
+        shares = input.chunk(len(calls), dim=1)
+        return torch.cat([branch(share) for branch, share in zip(calls.values(), shares, strict=True)], dim=1)
 
 
 class StochasticDepth(nn.Module):

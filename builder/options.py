@@ -29,6 +29,7 @@ class TrainOptions:
     strict: bool  # refuse to resume where the same bits can't follow
     save_every: float  # seconds between two checkpoints within an epoch
     dry_run: bool
+    profile: bool
     tensorboard: bool
 
 
@@ -71,6 +72,9 @@ def train_options(words: Sequence[str], description: str) -> TrainOptions:
         help="between two checkpoints within an epoch (default: %(default)g)",
     )
     parser.add_argument("--dry-run", action="store_true", help="try one step with one batch, and write nothing")
+    parser.add_argument(
+        "--profile", action="store_true", help="show where the time of a training step goes, and keep nothing"
+    )
     parser.add_argument("--tensorboard", action="store_true", help="write the metrics for TensorBoard too")
     parser.add_argument("--version", action="version", version=f"yamlnet {__version__}")
     given = vars(parser.parse_intermixed_args(words))
@@ -83,6 +87,12 @@ def train_options(words: Sequence[str], description: str) -> TrainOptions:
         parser.error("--resume goes on with one run, and several specs are given")
     if given["resume"] and given["dry_run"]:
         parser.error("--dry-run tries a new run, and --resume goes on with another")
+    if given["resume"] and given["profile"]:
+        parser.error("--profile times a new run, and --resume goes on with another")
+    if given["tensorboard"] and given["profile"]:
+        parser.error("--tensorboard writes the metrics of a run, and --profile makes none: give one of them")
+    if given["dry_run"] and given["profile"]:
+        parser.error("--dry-run tries one step, and --profile times several: give one of them")
     return TrainOptions(specs=specs, overrides=overrides, **given)
 
 

@@ -91,7 +91,7 @@ LIMITS = (
     ("images of a batch", MAX_BATCH_SIZE),
     ("epochs", MAX_EPOCHS),
     ("augmentations", MAX_AUGMENTATIONS),
-    ("steps of a warm-up", MAX_STEPS),
+    ("steps of a warm-up, or of a schedule", MAX_STEPS),
     ("the seed", MAX_SEED),
     ("threads", MAX_THREADS),
     ("a number, without its sign", MAX_NUMBER),

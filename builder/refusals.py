@@ -27,7 +27,6 @@ _NUMBER = {
     "number": re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?"),
 }
 _LISTS = {held.name for cls in COMPOSITES.values() for held in cls.holds}
-_LIST_MEANINGS = {2: "height and width", 4: "left, right, top and bottom"}  # of a list in place of one number
 _YES_AND_NO = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
@@ -361,7 +360,7 @@ class Refused:
         elif limits is self.schema:
             hint = f"write {most}: {meaning(self.schema)}"
         else:
-            hint = f"write {most}: {_LIST_MEANINGS[most]}"
+            hint = f"write {most}: {limits['$comment']}"
         return self._problem("wrong-length", f"{self._label} {items}", hint)
 
 

@@ -82,7 +82,7 @@ def constants(node: MapNode | None) -> tuple[dict[str, Value], list[Problem]]:
 
 def lacks_value(node: Node, values: Mapping[str, Value]) -> bool:
     """Whether a value needs one of the file's constants whose value can't be told."""
-    return any(values.get(name) is None for name in _used_names(node))
+    return any(values.get(name) is None for name in used_names(node))
 
 
 def _holds_mapping(node: Node) -> bool:
@@ -97,20 +97,20 @@ def wrong_expressions_of_constants(node: Node, path: Path, values: Mapping[str, 
 
 def _in_order(nodes: Mapping[str, Argument]) -> tuple[list[str], list[list[str]]]:
     """The names such that each stands behind those that it uses; and the circles, whose names are left out."""
-    edges = {name: [(used, None) for used in _used_names(node) if used in nodes] for name, node in nodes.items()}
+    edges = {name: [(used, None) for used in used_names(node) if used in nodes] for name, node in nodes.items()}
     order, found = walked(edges)
     circles = [names for names, _ in found]
     inside = {name for circle in circles for name in circle}
     return [name for name in order if name not in inside], circles
 
 
-def _used_names(argument: Argument) -> list[str]:
+def used_names(argument: Argument) -> list[str]:
     """The names that the expressions of a value use; those that can't be read use none."""
     used: list[str] = []
     if isinstance(argument, GivenLayers):
         for item in with_all_below(argument.items):
             for node, _ in _values(item):
-                used += _used_names(node)
+                used += used_names(node)
         return used
     for scalar, path in computed_below(argument, ()):
         try:

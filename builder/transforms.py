@@ -13,7 +13,7 @@ from torch.nn import functional as F  # noqa: N812  # its usual name
 
 GREY = (0.2989, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601, as torchvision has them
 ATTEMPTS = 10  # to find a rectangle that fits, as many as torchvision makes
-PAD_MODES = {"constant": "constant", "edge": "replicate", "reflect": "reflect"}  # torchvision's words, and torch's
+PAD_MODES = {"edge": "replicate", "reflect": "reflect"}  # torchvision's words, and torch's
 
 # ---------------------------------------------------------------------------------------------------------------- draws
 
@@ -94,15 +94,21 @@ def rectangles(images: Tensor, areas: tuple[float, float], ratios: tuple[float, 
 # --------------------------------------------------------------------------------------------------------- what is done
 
 
+def per_channel(numbers: Sequence[float], images: Tensor) -> float | Tensor:
+    """One number, or one for each channel, as it is calculated with images: (channels, 1, 1)."""
+    return numbers[0] if len({*numbers}) == 1 else torch.tensor(numbers, device=images.device).view(-1, 1, 1)
+
+
 def warped(
     images: Tensor,
     angles: Tensor,
     moves: Tensor | None = None,
     scales: Tensor | None = None,
     slants: Tensor | None = None,
+    leans: Tensor | None = None,
     *,
     interpolation: str,
-    fill: float,
+    fill: Sequence[float],
 ) -> Tensor:
     """Images slanted, turned and scaled about their centre, then moved.
 
@@ -112,31 +118,37 @@ def warped(
         moves: pixels to the right and down, (n, 2).
         scales: factors on the size.
         slants: degrees by which upright lines lean, their upper end to the right.
+        leans: degrees by which level lines lean after that, their right end upwards.
         interpolation: `nearest` or `bilinear`.
-        fill: what stands where there is no image.
+        fill: what stands where there is no image, in all channels or in each.
     """
     angles = angles.deg2rad()
     sine, cosine = angles.sin(), angles.cos()
     slope = torch.zeros_like(sine) if slants is None else slants.deg2rad().tan()
+    # Where the lean and then the turn take a step to the right: so far to the right, and so far down.
+    across, below = cosine, sine
+    if leans is not None:
+        rise = leans.deg2rad().tan()
+        across, below = cosine + sine * rise, sine - cosine * rise
     shrink = torch.ones_like(sine) if scales is None else 1 / scales
     rows, columns = _from_centre(images)
     if moves is not None:
         columns, rows = columns - moves[:, :1], rows - moves[:, 1:]
-    # From a pixel to where it comes from: undo the turn, then the slant, then the scale.
-    right = _times(shrink * (cosine - slope * sine), columns)[:, None, :]
-    right = right + _times(shrink * (sine + slope * cosine), rows)[:, :, None]
-    down = _times(shrink * cosine, rows)[:, :, None] - _times(shrink * sine, columns)[:, None, :]
+    # From a pixel to where it comes from: undo the turn, then the lean, the slant and the scale.
+    right = _times(shrink * (cosine - slope * below), columns)[:, None, :]
+    right = right + _times(shrink * (sine + slope * across), rows)[:, :, None]
+    down = _times(shrink * across, rows)[:, :, None] - _times(shrink * below, columns)[:, None, :]
     return _sampled(images, right, down, interpolation, fill)
 
 
-def displaced(images: Tensor, moves: Tensor, *, interpolation: str, fill: float) -> Tensor:
+def displaced(images: Tensor, moves: Tensor, *, interpolation: str, fill: Sequence[float]) -> Tensor:
     """Images whose pixels come from somewhere else.
 
     Args:
         images: the images.
         moves: from each pixel to where it comes from, in pixels to the right and down, (n, 2, height, width).
         interpolation: `nearest` or `bilinear`.
-        fill: what stands where there is no image.
+        fill: what stands where there is no image, in all channels or in each.
     """
     rows, columns = _from_centre(images)
     return _sampled(images, columns + moves[:, 0], rows[:, None] + moves[:, 1], interpolation, fill)
@@ -153,21 +165,28 @@ def _times(factors: Tensor, places: Tensor) -> Tensor:
     return factors[:, None] * places
 
 
-def _sampled(images: Tensor, right: Tensor, down: Tensor, interpolation: str, fill: float) -> Tensor:
+def _sampled(images: Tensor, right: Tensor, down: Tensor, interpolation: str, fill: Sequence[float]) -> Tensor:
     """The images at places given in pixels from their centre, (n, height, width) each; outside of them is `fill`."""
     height, width = images.shape[2:]
     grid = torch.stack([right * (2 / width), down * (2 / height)], dim=3)  # torch counts in half sides
-    if fill == 0:
+    if not any(fill):
         return F.grid_sample(images, grid, mode=interpolation, align_corners=False)
-    return F.grid_sample(images - fill, grid, mode=interpolation, align_corners=False).add_(fill)
+    ground = per_channel(fill, images)
+    return F.grid_sample(images - ground, grid, mode=interpolation, align_corners=False).add_(ground)
 
 
-def smoothed(noise: Tensor, sigma: float) -> Tensor:
-    """The maps (..., height, width) under a Gaussian of this deviation, in pixels, reflected at the border."""
-    if _reach(sigma) == 0:
-        return noise
+def smoothed(noise: Tensor, sigmas: tuple[float, float]) -> Tensor:
+    """The maps (..., height, width) under a Gaussian, reflected at the border.
+
+    Its deviations are in pixels, to the right and down.
+    """
     height, width = noise.shape[-2:]
-    return _gaussian(height, sigma, noise.device) @ noise @ _gaussian(width, sigma, noise.device).T
+    right, down = sigmas
+    if _reach(down) > 0:
+        noise = _gaussian(height, down, noise.device) @ noise
+    if _reach(right) > 0:
+        noise = noise @ _gaussian(width, right, noise.device).T
+    return noise
 
 
 def _reach(sigma: float) -> int:
@@ -190,9 +209,14 @@ def _gaussian(side: int, sigma: float, device: torch.device) -> Tensor:
     return matrix.to(device, torch.float32)
 
 
-def padded(images: Tensor, sides: tuple[int, int, int, int], mode: str, fill: float) -> Tensor:
+def padded(images: Tensor, sides: tuple[int, int, int, int], mode: str, fill: Sequence[float]) -> Tensor:
     """Images with more pixels left, right, above and below."""
-    return F.pad(images, sides, PAD_MODES[mode], fill if mode == "constant" else None)
+    if mode != "constant":
+        return F.pad(images, sides, PAD_MODES[mode])
+    ground = per_channel(fill, images)
+    if isinstance(ground, Tensor):
+        return F.pad(images - ground, sides).add_(ground)
+    return F.pad(images, sides, value=ground)
 
 
 def windows(images: Tensor, tops: Tensor, lefts: Tensor, size: Sequence[int]) -> Tensor:
@@ -210,11 +234,11 @@ def within(images: Tensor, tops: Tensor, lefts: Tensor, heights: Tensor | int, w
     return in_rows[:, None, :, None] & in_columns[:, None, None, :]
 
 
-def erased(images: Tensor, where: Tensor, value: float | str, generator: Generator) -> Tensor:
-    """Images with a value, or with `random` ones, where a mask that goes with them is true."""
-    if value == "random":
+def erased(images: Tensor, where: Tensor, value: Sequence[float] | str, generator: Generator) -> Tensor:
+    """Images with a value, for all channels or for each, or with `random` ones, where their mask is true."""
+    if isinstance(value, str):
         return uniform(images, 0, 1, generator, images.shape[1:]).where(where, images)
-    return torch.where(where, float(value), images)
+    return torch.where(where, per_channel(value, images), images)
 
 
 def brightened(images: Tensor, factors: Tensor) -> Tensor:

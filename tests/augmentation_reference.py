@@ -16,6 +16,7 @@ from torch import Generator, Tensor
 Map = NDArray[np.float64]  # (height, width)
 Image = NDArray[np.float64]  # (channels, height, width)
 Place = tuple[float, float]  # to the right and down, from the middle of the first pixel
+Numbers = float | list[float]  # as they are written
 Reference = Callable[["Draws", Image, dict[str, Any]], Iterator[Image]]
 
 
@@ -46,6 +47,19 @@ def reference(kind: str, images: Tensor, written: dict[str, Any], generator: Gen
     return torch.tensor(np.stack(found), dtype=torch.float32)
 
 
+# --- what is written as one number or as several ---
+
+
+def bounds(written: Numbers, around: float = 0.0, least: float = -math.inf) -> tuple[float, float]:
+    if isinstance(written, list):
+        return written[0], written[1]
+    return max(least, around - written), around + written
+
+
+def each(written: Numbers, count: int) -> list[float]:
+    return written if isinstance(written, list) else [written] * count
+
+
 # --- pixels between pixels ---
 
 
@@ -67,11 +81,12 @@ def between(image: Map, place: Place, interpolation: str, fill: float) -> float:
     return found
 
 
-def resampled(image: Image, origin: Callable[[int, int], Place], interpolation: str, fill: float) -> Image:
+def resampled(image: Image, origin: Callable[[int, int], Place], interpolation: str, fill: Numbers) -> Image:
     """Each pixel from where it comes from."""
     result = np.empty_like(image)
+    fills = each(fill, len(image))
     for channel, row, column in np.ndindex(image.shape):
-        result[channel, row, column] = between(image[channel], origin(column, row), interpolation, fill)
+        result[channel, row, column] = between(image[channel], origin(column, row), interpolation, fills[channel])
     return result
 
 
@@ -79,24 +94,34 @@ def resampled(image: Image, origin: Callable[[int, int], Place], interpolation: 
 
 
 def random_rotation(draws: Draws, images: Image, written: dict[str, Any]) -> Iterator[Image]:
-    return random_affine(draws, images, {"translate": None, "scale": None, "shear": None} | written)
+    """Counter-clockwise, where `random_affine` turns clockwise."""
+    least, most = bounds(written["degrees"])
+    others = {"degrees": [-most, -least], "translate": None, "scale": None, "shear": None}
+    return random_affine(draws, images, written | others)
 
 
 def random_affine(draws: Draws, images: Image, written: dict[str, Any]) -> Iterator[Image]:
-    """By the inverse of the whole matrix: shift * turn * scale * slant, each about the centre."""
+    """By the inverse of the whole matrix: shift * turn * scale * lean * slant, each about the centre."""
     height, width = images.shape[2:]
-    angles = draws.uniform(-written["degrees"], written["degrees"])
+    angles = draws.uniform(*bounds(written["degrees"]))
     shifts = pixels_moved(draws, images, written["translate"]) if written["translate"] else np.zeros((draws.n, 2))
     scales = draws.uniform(*written["scale"]) if written["scale"] else np.ones(draws.n)
-    slants = draws.uniform(-written["shear"], written["shear"]) if written["shear"] else np.zeros(draws.n)
-    for image, angle, (right, down), scale, slant in zip(images, angles, shifts, scales, slants, strict=True):
+    shear: Any = written["shear"] or 0
+    slants = draws.uniform(*bounds(shear)) if any(bounds(shear)) else np.zeros(draws.n)
+    is_level = not (isinstance(shear, list) and any(shear[2:]))
+    leans = np.zeros(draws.n) if is_level else draws.uniform(*shear[2:])
+    for image, angle, (right, down), scale, slant, lean in zip(
+        images, angles, shifts, scales, slants, leans, strict=True
+    ):
         turn = math.radians(angle)
         to_centre = np.array([[1, 0, -(width - 1) / 2], [0, 1, -(height - 1) / 2], [0, 0, 1]])
         slanted = np.array([[1, -math.tan(math.radians(slant)), 0], [0, 1, 0], [0, 0, 1]])
+        leaned = np.array([[1, 0, 0], [-math.tan(math.radians(lean)), 1, 0], [0, 0, 1]])
         scaled = np.diag([scale, scale, 1])
         turned = np.array([[math.cos(turn), -math.sin(turn), 0], [math.sin(turn), math.cos(turn), 0], [0, 0, 1]])
         shifted = np.array([[1, 0, right], [0, 1, down], [0, 0, 1]])
-        inverse = np.linalg.inv(shifted @ np.linalg.inv(to_centre) @ turned @ scaled @ slanted @ to_centre)
+        about_centre = turned @ scaled @ leaned @ slanted
+        inverse = np.linalg.inv(shifted @ np.linalg.inv(to_centre) @ about_centre @ to_centre)
 
         def origin(column: int, row: int, inverse: Map = inverse) -> Place:
             x, y, _ = inverse @ (column, row, 1)
@@ -121,12 +146,15 @@ def random_translate(draws: Draws, images: Image, written: dict[str, Any]) -> It
 
 def random_crop(draws: Draws, images: Image, written: dict[str, Any]) -> Iterator[Image]:
     padding, mode = written["padding"], written["padding_mode"]
-    tops, lefts = draws.integers(2 * padding), draws.integers(2 * padding)
+    sides = padding if isinstance(padding, list) else [padding, padding]
+    left, above, right, below = sides if len(sides) == 4 else sides * 2
+    tops, lefts = draws.integers(above + below), draws.integers(left + right)
     height, width = images.shape[2:]
-    for image, top, left in zip(images, tops, lefts, strict=True):
-        fill = {"constant_values": written["fill"]} if mode == "constant" else {}
-        around = np.stack([np.pad(channel, padding, mode=mode, **fill) for channel in image])
-        yield around[:, top : top + height, left : left + width]
+    pad_width = ((above, below), (left, right))
+    for image, top, start in zip(images, tops, lefts, strict=True):
+        fills = [{"constant_values": fill} if mode == "constant" else {} for fill in each(written["fill"], len(image))]
+        padded = [np.pad(channel, pad_width, mode=mode, **fill) for channel, fill in zip(image, fills, strict=True)]
+        yield np.stack(padded)[:, top : top + height, start : start + width]
 
 
 def random_horizontal_flip(draws: Draws, images: Image, written: dict[str, Any]) -> Iterator[Image]:
@@ -140,8 +168,9 @@ def random_vertical_flip(draws: Draws, images: Image, written: dict[str, Any]) -
 
 
 def elastic_transform(draws: Draws, images: Image, written: dict[str, Any]) -> Iterator[Image]:
+    alphas, sigmas = each(written["alpha"], 2), each(written["sigma"], 2)
     for image, noise in zip(images, draws.uniform(-1, 1, 2, *images.shape[2:]), strict=True):
-        right, down = (gaussian_blur(one, written["sigma"]) * written["alpha"] / 2 for one in noise)
+        right, down = (gaussian_blur(one, sigmas) * alpha / 2 for one, alpha in zip(noise, alphas, strict=True))
 
         def origin(column: int, row: int, right: Map = right, down: Map = down) -> Place:
             return column + float(right[row, column]), row + float(down[row, column])
@@ -149,16 +178,19 @@ def elastic_transform(draws: Draws, images: Image, written: dict[str, Any]) -> I
         yield resampled(image, origin, written["interpolation"], written["fill"])
 
 
-def gaussian_blur(noise: Map, sigma: float) -> Map:
+def gaussian_blur(noise: Map, sigmas: list[float]) -> Map:
+    """Along the rows by the first deviation, and along the columns by the second."""
+    along_rows = np.array([blurred(row, sigmas[0]) for row in noise])
+    return np.array([blurred(column, sigmas[1]) for column in along_rows.T]).T
+
+
+def blurred(line: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
     if sigma == 0:
-        return noise
+        return line
     size = int(8 * sigma + 1)
     reach = (size + 1 if size % 2 == 0 else size) // 2
     kernel = np.array([math.exp(-0.5 * (step / sigma) ** 2) for step in range(-reach, reach + 1)])
-    padded = np.pad(noise, reach, mode="reflect")
-    rows = [np.convolve(row, kernel / kernel.sum(), mode="valid") for row in padded]
-    columns = [np.convolve(column, kernel / kernel.sum(), mode="valid") for column in np.array(rows).T]
-    return np.array(columns).T
+    return np.convolve(np.pad(line, reach, mode="reflect"), kernel / kernel.sum(), mode="valid")
 
 
 # --- values ---
@@ -170,8 +202,10 @@ def random_erasing(draws: Draws, images: Image, written: dict[str, Any]) -> Iter
     areas = draws.uniform(*written["scale"], 10) * height * width
     ratios = np.exp(draws.uniform(math.log(written["ratio"][0]), math.log(written["ratio"][1]), 10))
     tops, lefts = draws.uniform(0, 1), draws.uniform(0, 1)
-    is_random = written["value"] == "random"
-    values = draws.uniform(0, 1, *images.shape[1:]) if is_random else np.full(images.shape, written["value"])
+    if written["value"] == "random":
+        values = draws.uniform(0, 1, *images.shape[1:])
+    else:
+        values = np.broadcast_to(np.reshape(written["value"], (-1, 1, 1)), images.shape)
     for index, image in enumerate(images):
         result = image.copy()
         for area, ratio in zip(areas[index], ratios[index], strict=True):
@@ -197,8 +231,8 @@ def cutout(draws: Draws, images: Image, written: dict[str, Any]) -> Iterator[Ima
 
 def color_jitter(draws: Draws, images: Image, written: dict[str, Any]) -> Iterator[Image]:
     brightness, contrast = (
-        draws.uniform(max(0, 1 - most), 1 + most) if most else np.ones(draws.n)
-        for most in (written["brightness"], written["contrast"])
+        np.ones(draws.n) if jitter in (0, [1, 1]) else draws.uniform(*bounds(jitter, around=1, least=0))
+        for jitter in (written["brightness"], written["contrast"])
     )
     for image, bright, strong in zip(images, brightness, contrast, strict=True):
         brightened = np.clip(image * bright, 0, 1)

@@ -27,7 +27,7 @@ from torch_oracle import BATCH, on_meta
 from builder import Plan, SpecError, load_spec, make_plan
 from builder.formats import FORMATS, FileReport, Report, Totals
 from builder.lints import remarks
-from builder.plan import Row, with_levels
+from builder.plan import Row, paused_collector, with_levels
 from builder.problems import Place, Problem, errors
 
 MAX_BUILT = 2000  # modules: torch is asked no more about larger networks
@@ -107,6 +107,7 @@ class Found:
     rows: Sequence[Row]
 
 
+@paused_collector()
 def checked(path: Path) -> Found:
     """What there is to tell of a spec."""
     try:

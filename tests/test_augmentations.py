@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 import torch
 from augmentation_reference import REFERENCES, mixup, reference
+from jsonschema import Draft7Validator
 from torch import Generator, Tensor
 from torch.nn import functional as F  # noqa: N812  # its usual name
 from torchvision.transforms.v2 import functional as torchvisions
 
 from builder import load_spec, make_plan
-from builder.kinds import required_names
+from builder.kinds import parameters, required_names
 from builder.lints import remarks
 from builder.recipe import Augmentation
-from builder.recipe.augmentations import MAX_DEVIATION
+from builder.recipe.ranges import MAX_DEVIATION, most_turned
 from builder.training.augmentation import Augmentations
 from builder.transforms import contrasted, displaced, smoothed, symmetric_beta, warped
 
@@ -26,6 +27,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {"degrees": 180, "fill": 0.4},
         {"degrees": 75.5, "interpolation": "bilinear"},
         {"degrees": 10, "interpolation": "bilinear", "fill": 1},
+        {"degrees": [20, 90], "interpolation": "bilinear", "fill": 0.2},
     ],
     "random_affine": [
         {"degrees": 20, "translate": [0.1, 0.3], "scale": [0.7, 1.4], "shear": 30},
@@ -33,6 +35,9 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {"degrees": 0, "scale": [0.5, 2], "interpolation": "bilinear", "fill": 0.3},
         {"degrees": 0, "shear": 60, "interpolation": "bilinear"},
         {"degrees": 90, "translate": [1, 1], "scale": [0.2, 3], "shear": 45, "interpolation": "bilinear", "fill": 0.5},
+        {"degrees": [-10, 80], "shear": [0, 40], "interpolation": "bilinear"},
+        {"degrees": 30, "shear": [-40, 10, 15, 50], "interpolation": "bilinear"},
+        {"degrees": 0, "shear": [0, 0, -30, 30], "interpolation": "bilinear"},
     ],
     "random_translate": [{"translate": [0.25, 0.1]}, {"translate": [1, 1], "fill": 0.7}, {"translate": [0, 0.5]}],
     "random_crop": [
@@ -40,6 +45,8 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {"padding": 1, "fill": 0.5},
         {"padding": 4, "padding_mode": "edge"},
         {"padding": 5, "padding_mode": "reflect"},
+        {"padding": [1, 4], "fill": 0.8},
+        {"padding": [0, 1, 3, 5], "padding_mode": "edge"},
     ],
     "random_horizontal_flip": [{}, {"p": 0.2}, {"p": 1}],
     "random_vertical_flip": [{}, {"p": 0.8}, {"p": 1}],
@@ -55,11 +62,15 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {"alpha": 120, "sigma": 2, "interpolation": "nearest"},
         {"alpha": 9, "sigma": 0, "fill": 0.6},
         {"alpha": 30, "sigma": 0.7},
+        {"alpha": [90, 10], "sigma": [0.6, 2]},
+        {"alpha": [0, 70], "sigma": [2, 0]},
     ],
     "color_jitter": [
         {"brightness": 0.4, "contrast": 0.6},
         {"brightness": 1.5},
         {"contrast": 2},
+        {"brightness": [0.3, 0.9], "contrast": [0, 0.5]},
+        {"contrast": [1.5, 1.5]},
     ],
     "gaussian_noise": [{}, {"mean": 0.3, "sigma": 0}, {"mean": -0.2, "sigma": 0.5}],
     "mixup": [{}, {"alpha": 0.2}, {"alpha": 7}],
@@ -111,6 +122,25 @@ def test_an_augmentation_does_what_its_reference_does(
     assert torch.allclose(augmented(augmentation, images, seed=5), expected, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("kind", "written"),
+    [
+        ("random_rotation", {"degrees": 75, "interpolation": "bilinear"}),
+        ("random_affine", {"degrees": 0, "scale": [0.3, 0.6]}),
+        ("random_translate", {"translate": [0.5, 0.5]}),
+        ("random_crop", {"padding": [3, 4]}),
+        ("random_erasing", {"p": 1}),
+        ("elastic_transform", {"alpha": 200, "sigma": 2}),
+    ],
+    ids=str,
+)
+def test_an_augmentation_fills_each_channel_with_its_own_number(kind: str, written: dict[str, Any]) -> None:
+    images = some_images(5, 3, 16, 10)
+    augmentation = made(kind, written | {"value" if kind == "random_erasing" else "fill": [0.9, 0, 0.4]})
+    expected = reference(kind, images, augmentation.written(), Generator().manual_seed(5))
+    assert torch.allclose(augmented(augmentation, images, seed=5), expected, atol=1e-4)
+
+
 @pytest.mark.parametrize("n", [1, 7])
 @pytest.mark.parametrize("written", CASES["mixup"], ids=str)
 def test_mixup_does_what_its_reference_does(written: dict[str, Any], n: int) -> None:
@@ -126,19 +156,41 @@ def test_mixup_does_what_its_reference_does(written: dict[str, Any], n: int) -> 
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear"])
 def test_turns_shifts_scales_and_slants_are_those_of_torchvision(interpolation: str) -> None:
     images = F.pad(some_images(5, 3, 12, 8), (6, 6, 6, 6))  # torchvision blends with the fill twice; here it is 0
-    angles, scales, slants = (torch.linspace(low, high, 5) for low, high in ((-40, 60), (0.6, 1.3), (-20, 30)))
+    ends = ((-40, 60), (0.6, 1.3), (-20, 30), (25, -15))
+    angles, scales, slants, leans = (torch.linspace(low, high, 5) for low, high in ends)
     moves = torch.tensor([[0, 0], [1, 2], [-2, 0], [3, -1], [0, 1]])
-    found = warped(images, angles, moves, scales, slants, interpolation=interpolation, fill=0.0)
+    found = warped(images, angles, moves, scales, slants, leans, interpolation=interpolation, fill=(0.0,))
     for index, image in enumerate(images):
         expected = torchvisions.affine(
             image,
             angle=angles[index].item(),
             translate=moves[index].tolist(),
             scale=scales[index].item(),
-            shear=[slants[index].item(), 0.0],
+            shear=[slants[index].item(), leans[index].item()],
             interpolation=torchvisions.InterpolationMode(interpolation),
         )
         assert torch.allclose(found[index], expected, atol=1e-4)
+
+
+def test_a_range_of_degrees_turns_the_way_that_torchvision_does() -> None:
+    """Its rotation turns counter-clockwise, its affine clockwise."""
+    images = some_images(3, 1, 13, 13)
+    mode = torchvisions.InterpolationMode.BILINEAR
+    written = {"degrees": [25, 25], "interpolation": "bilinear"}
+    rotated = torchvisions.rotate(images, 25, mode)
+    assert torch.allclose(augmented(made("random_rotation", written), images), rotated, atol=1e-4)
+    sheared = torchvisions.affine(images, 25, [0, 0], 1.0, [10.0, -20.0], mode)
+    written = written | {"shear": [10, 10, -20, -20]}
+    assert torch.allclose(augmented(made("random_affine", written), images), sheared, atol=1e-4)
+
+
+def test_a_crop_pads_in_the_order_of_torchvision() -> None:
+    image = some_images(1, 1, 6, 6)
+    for padding in ([1, 2], [0, 1, 2, 3], 2):
+        around = torchvisions.pad(image, padding)
+        every = {tuple(part.flatten().tolist()) for part in around.unfold(2, 6, 1).unfold(3, 6, 1).reshape(-1, 36)}
+        found = augmented(made("random_crop", {"padding": padding}), image.expand(500, -1, -1, -1))
+        assert {tuple(part.tolist()) for part in found.flatten(1)} == every
 
 
 def test_displacements_and_contrast_are_those_of_torchvision() -> None:
@@ -146,7 +198,7 @@ def test_displacements_and_contrast_are_those_of_torchvision() -> None:
     moves = some_images(1, 2, 14, 14) * 4 - 2
     in_half_sides = (moves * 2 / 14).permute(0, 2, 3, 1)
     expected = torchvisions.elastic(images, in_half_sides, torchvisions.InterpolationMode.NEAREST)
-    assert torch.equal(displaced(images, moves, interpolation="nearest", fill=0.0), expected)
+    assert torch.equal(displaced(images, moves, interpolation="nearest", fill=(0.0,)), expected)
     assert torch.allclose(contrasted(images, torch.tensor([1.7])), torchvisions.adjust_contrast(images, 1.7), atol=1e-5)
 
 
@@ -208,10 +260,54 @@ def test_without_strength_every_image_stays_as_it_is_and_that_is_told(
     assert list(made(kind).rules()) == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "written"),
+    [
+        ("random_rotation", {"degrees": [0, 0]}),
+        ("random_affine", {"degrees": [0, 0], "shear": [0, 0, 0, 0]}),
+        ("random_crop", {"padding": [0, 0]}),
+        ("elastic_transform", {"alpha": [0, 0]}),
+        ("color_jitter", {"brightness": [1, 1], "contrast": 0}),
+    ],
+)
+def test_ranges_without_strength_are_told_too(kind: str, written: dict[str, Any]) -> None:
+    images = some_images(4, 1, 12, 12)
+    augmentation = made(kind, written)
+    assert torch.allclose(augmented(augmentation, images), images, atol=1e-5)
+    assert [misfit.code for misfit in augmentation.rules()] == ["without-effect"]
+
+
 @pytest.mark.parametrize(("kind", "written"), ALL, ids=str)
 def test_what_is_written_out_reads_the_same(kind: str, written: dict[str, Any]) -> None:
     augmentation = made(kind, written)
     assert type(augmentation).read(augmentation.written()) == augmentation
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "written", "shortest"),
+    [
+        ("random_rotation", "degrees", [-10, 10], 10),
+        ("random_rotation", "degrees", [-10, 20], [-10, 20]),
+        ("random_rotation", "degrees", [-200, 200], [-200, 200]),  # a single number ends at 180
+        ("random_affine", "shear", [-5, 5, 0, 0], 5),
+        ("random_affine", "shear", [0, 5, 0, 0], [0, 5]),
+        ("random_affine", "shear", [-5, 5, -5, 5], [-5, 5, -5, 5]),
+        ("random_crop", "padding", [2, 2, 2, 2], 2),
+        ("random_crop", "padding", [2, 3, 2, 3], [2, 3]),
+        ("random_crop", "padding", [2, 3, 2, 4], [2, 3, 2, 4]),
+        ("color_jitter", "brightness", [0.8, 1.2], 0.2),
+        ("color_jitter", "brightness", [0, 3], 2),
+        ("color_jitter", "contrast", [0.5, 0.9], [0.5, 0.9]),
+        ("elastic_transform", "alpha", [3, 3], 3),
+        ("random_translate", "fill", [0.5], 0.5),
+    ],
+)
+def test_what_is_written_out_is_as_short_as_it_can_be(kind: str, field: str, written: Any, shortest: Any) -> None:
+    augmentation = made(kind, FIRST[kind] | {field: written})
+    (declared,) = [item for item in parameters(type(augmentation)) if item.name == field]
+    assert Draft7Validator(declared.schema()).is_valid(augmentation.written()[field])
+    assert augmentation.written()[field] == shortest
+    assert augmentation == made(kind, FIRST[kind] | {field: shortest})
 
 
 # --- ranges ---
@@ -249,6 +345,15 @@ def test_an_image_is_turned_by_all_angles_up_to_its_degrees(kind: str, degrees: 
     assert found.norm(dim=1).sub(16).abs().max() < 0.2
 
 
+@pytest.mark.parametrize("degrees", [[-10, 20], [30, 90], [-180, 0], [0, 135]])
+@pytest.mark.parametrize("kind", ["random_rotation", "random_affine"])
+def test_an_image_is_turned_by_all_angles_of_a_range(kind: str, degrees: list[float]) -> None:
+    found = centroids(augmented(made(kind, {"degrees": degrees, "interpolation": "bilinear"}), dot(right=16)))
+    clockwise = torch.atan2(found[:, 1], found[:, 0]).rad2deg()
+    least, most = degrees
+    assert spans(-clockwise if kind == "random_rotation" else clockwise, least, most, within=2)
+
+
 @pytest.mark.parametrize("kind", ["random_translate", "random_affine"])
 def test_an_image_is_shifted_by_all_whole_pixels_up_to_its_shares(kind: str) -> None:
     written: dict[str, Any] = {"translate": [0.1, 0.2]}
@@ -278,6 +383,13 @@ def test_upright_lines_are_slanted_by_all_angles_up_to_shear() -> None:
     assert spans((found[:, 0] / 10).atan().rad2deg(), -40, 40, within=1)
 
 
+def test_level_lines_are_slanted_by_all_angles_of_the_second_range_of_shear() -> None:
+    written = {"degrees": 0, "shear": [0, 0, -15, 40], "interpolation": "bilinear"}
+    found = centroids(augmented(made("random_affine", written), dot(right=10)))
+    assert found[:, 0].sub(10).abs().max() < 1e-3
+    assert spans((-found[:, 1] / 10).atan().rad2deg(), -15, 40, within=1)
+
+
 @pytest.mark.parametrize("kind", ["random_horizontal_flip", "random_vertical_flip", "random_erasing"])
 def test_what_has_a_probability_happens_as_often(kind: str) -> None:
     image = dot(right=5, down=5) + 0.1
@@ -296,9 +408,34 @@ def test_erased_rectangles_have_all_areas_and_ratios_of_their_ranges_and_lie_eve
     assert is_black.float().mean(dim=0).min() > 0
 
 
-def test_a_rectangle_that_never_fits_leaves_the_image_whole() -> None:
-    images = some_images(8, 1, 12, 12)
-    assert torch.equal(augmented(made("random_erasing", {"p": 1, "scale": [1, 1]}), images), images)
+@pytest.mark.parametrize("shape", [(1, 1, 12, 12), (1, 1, 28, 28), (1, 1, 10, 40), (1, 1, 31, 7)], ids=str)
+@pytest.mark.parametrize("ratio", [0.1, 0.3, 0.97, 1, 1.5, 3.3, 12])
+def test_a_rectangle_that_never_fits_leaves_the_image_whole_and_is_told(ratio: float, shape: tuple[int, ...]) -> None:
+    white = torch.ones(shape)
+    told_at = []
+    for share in torch.linspace(0.05, 1, 39).tolist():
+        erasing = made("random_erasing", {"p": 1, "scale": [share, share], "ratio": [ratio, ratio]})
+        found = list(erasing.check_images(shape[1:]))
+        is_whole = torch.equal(augmented(erasing, white), white)
+        assert [misfit.code for misfit in found] == (["without-effect"] if is_whole else [])
+        told_at += [share for _ in found]
+    assert told_at  # at least at 1
+
+
+def test_a_rectangle_that_never_fits_is_told_with_its_sides_and_what_would_fit() -> None:
+    written = {"scale": [0.98, 1], "ratio": [0.3, 3.3]}
+    (misfit,) = made("random_erasing", written).check_images((3, 28, 28))
+    assert (misfit.field, misfit.severity) == ("scale", "warning")
+    assert misfit.message == (
+        "`random_erasing` changes no image: 0.98 of 28x28 pixels, at a ratio of 1, is a rectangle of 28x28, and it has "
+        "to be lower and narrower than the image"
+    )
+    assert misfit.hint == "let `scale` begin at 0.96 or less, or remove it"
+    assert list(made("random_erasing", written | {"scale": [0.96, 1]}).check_images((3, 28, 28))) == []
+    assert list(made("random_erasing", written | {"p": 0}).check_images((3, 28, 28))) == []  # told once
+    for ratio in (1e-300, 5e-324, 1e300):
+        (misfit,) = made("random_erasing", {"ratio": [ratio, ratio]}).check_images((3, 28, 28))
+        assert (misfit.field, misfit.hint) == ("ratio", "write a `ratio` nearer to 1, or remove it")
 
 
 def test_the_centre_of_a_cutout_lies_on_every_pixel_alike() -> None:
@@ -317,6 +454,8 @@ def test_brightness_and_contrast_take_all_factors_of_their_ranges() -> None:
     found = augmented(made("color_jitter", {"contrast": 2}), two)
     assert spans((found[..., 1] - found[..., 0]) / 0.2, 0, 3, within=0.01)
     assert torch.allclose(found.mean(dim=3), torch.tensor(0.5))
+    darker = augmented(made("color_jitter", {"brightness": [0.2, 0.7]}), grey)
+    assert spans(darker.mean(dim=(1, 2, 3)) / 0.4, 0.2, 0.7, 0.01)
 
 
 def test_noise_has_its_mean_and_deviation() -> None:
@@ -338,11 +477,12 @@ def test_elastic_moves_are_as_large_and_as_smooth_as_they_should_be() -> None:
 @pytest.mark.parametrize("sigma", [0, 1e-200, 1e-9, 0.1])
 def test_noise_under_a_gaussian_within_a_pixel_stays_what_it_is(sigma: float) -> None:
     noise = torch.rand(2, 5, 6)
-    assert torch.equal(smoothed(noise, sigma), noise)
+    assert torch.equal(smoothed(noise, (sigma, sigma)), noise)
 
 
 def test_noise_under_the_widest_gaussian_is_next_to_none() -> None:
-    assert smoothed(torch.rand(2, 28, 28) * 2 - 1, MAX_DEVIATION).std(dim=(1, 2)).max() < 1e-3
+    widest = (MAX_DEVIATION, MAX_DEVIATION)
+    assert smoothed(torch.rand(2, 28, 28) * 2 - 1, widest).std(dim=(1, 2)).max() < 1e-3
 
 
 @pytest.mark.parametrize(
@@ -355,8 +495,8 @@ def test_a_shift_leaves_something_of_an_image(share: float, side: int, most: str
         ("random_affine", [0, share], (3, side, 99)),
     ):
         needed = {"degrees": 0} if kind == "random_affine" else {}
-        misfit = made(kind, {**needed, "translate": translate}).check_images(shape)
-        assert (misfit.hint if misfit else "") == (f"write at most {most}" if most else "")
+        found = made(kind, {**needed, "translate": translate}).check_images(shape)
+        assert [misfit.hint for misfit in found] == ([f"write at most {most}"] if most else [])
 
 
 BETAS = {
@@ -464,12 +604,29 @@ def told(augmentation: str, dataset: str, folder: Any, image: str = "[1, 28, 28]
         ("random_affine: {degrees: 10, shear: 20}", "mnist", False),
         ("random_rotation: {degrees: 45}", "fashion_mnist", False),
         ("random_rotation: {degrees: 180}", "fashion_mnist", True),
+        ("random_rotation: {degrees: [-45, 10]}", "mnist", False),
+        ("random_rotation: {degrees: [-46, 10]}", "mnist", True),
+        ("random_affine: {degrees: [330, 360]}", "mnist", False),
+        ("random_affine: {degrees: [0, 360]}", "mnist", True),
     ],
 )
 def test_flips_and_turns_are_told_where_the_class_does_not_survive_them(
     augmentation: str, dataset: str, is_told: bool, tmp_path: Any
 ) -> None:
     assert told(augmentation, dataset, tmp_path) == (["class-changing-augmentation"] if is_told else [])
+
+
+@pytest.mark.parametrize(
+    ("degrees", "most"),
+    [
+        ((-10, 20), 20), ((-30, 20), 30), ((0, 360), 180), ((-200, -170), 180), ((300, 330), 60), ((350, 360), 10),
+        ((-360, -300), 60), ((170, 170), 170), ((190, 190), 170), ((0, 0), 0),
+    ],
+)  # fmt: skip
+def test_the_most_that_an_image_is_turned_by_is_told_either_way(degrees: tuple[float, float], most: float) -> None:
+    angles = torch.linspace(*degrees, 1001, dtype=torch.float64).deg2rad()
+    assert most_turned(degrees) == most
+    assert torch.atan2(angles.sin(), angles.cos()).abs().rad2deg().max().item() == pytest.approx(most, abs=0.1)
 
 
 def test_pictures_of_your_own_may_be_turned_as_you_like(tmp_path: Any) -> None:

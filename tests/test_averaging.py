@@ -157,7 +157,7 @@ def test_bfloat16_trains_and_tests_in_bfloat16_with_float32_weights(tmp_path: Pa
     assert train_step(ours, indices) == pytest.approx(train_step(plain, indices), rel=0.05)
     assert {tensor.dtype for tensor in ours.model.parameters()} == {torch.float32}
     images = replace(data.test, images=data.test.images[:200], labels=data.test.labels[:200])
-    result = evaluate(ours.model, images, ours.test_loss, forward=ours.engine.forward_of(ours.model))
+    result = evaluate(ours.model, images, ours.test_loss, calling=ours.engine.testing)
     assert result.scores.dtype == torch.float32
     assert result.total == 200
     assert len(labels) == 64
@@ -195,17 +195,20 @@ def test_a_compiled_network_is_called_and_its_errors_are_not_swallowed(
     def compiled(model: nn.Module) -> object:
         def call(inputs: Tensor) -> Tensor:
             calls.append(len(inputs))
-            if len(calls) > 1:
-                raise RuntimeError("later")
             output: Tensor = model(inputs)
             return output
 
         return call
 
+    def fail(module: nn.Module, arguments: object) -> None:
+        raise RuntimeError("later")
+
     monkeypatch.setattr(torch, "compile", compiled)
     ours = session(tmp_path, data, ["training.compile=true"])
     indices = next(iter(ours.sampler))
     train_step(ours, indices)
+    assert calls == [len(indices)]
+    ours.model.get_submodule("head").register_forward_pre_hook(fail)
     with pytest.raises(RuntimeError, match="later"):
         train_step(ours, indices)
 

@@ -146,13 +146,12 @@ def test_the_composite_of_the_contributing_guide_works(tmp_path: Path) -> None:
     spec.write_text("input: [2, 1, 1]\nlayers: [maximum: [identity, sigmoid]]\n", encoding="utf-8")
     program = f"""
 from collections.abc import Mapping
-from dataclasses import dataclass
 import torch
 from torch import Tensor
 from builder import build_model, load_spec, make_plan, modules
 from builder.layers.base import Shape
 from builder.layers.composites import Branching
-from builder.modules import Branches
+from builder.modules import Call, Composite
 {MODULE}
 modules.Maximum = Maximum
 {COMPOSITE}

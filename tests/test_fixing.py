@@ -109,6 +109,15 @@ def test_a_misspelling_is_certain_when_only_one_word_is_close(word: str, known: 
     assert certain(word, known) == meant
 
 
+def test_keys_of_other_frameworks_are_rewritten_and_their_kinds_only_offered(spec: Path) -> None:
+    layers = "layers:\n  - conv2d: {filters: 8, kernel: 3, pad: same}  # keys\n  - swish\n"
+    spec.write_text(f"input_shape: [1, 28, 28]\n{layers}", encoding="utf-8")
+    fixed(spec, problems_of)
+    layers = layers.replace("filters", "out_channels").replace("kernel:", "kernel_size:").replace("pad:", "padding:")
+    assert spec.read_text(encoding="utf-8") == f"input: [1, 28, 28]\n{layers}"
+    assert [problem.sentence for problem in problems_of(spec)] == ["unknown kind `swish`; did you mean `silu`?"]
+
+
 def test_what_may_mean_two_things_stays(spec: Path) -> None:
     text = "input: [1, 8, 8]\nlayers: [relux, max_pool3d: {kernel_size: 2}]\n"
     spec.write_text(text, encoding="utf-8")

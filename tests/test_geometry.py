@@ -33,6 +33,7 @@ from builder.geometry import (
     WHOLE_AXIS,
     AdaptiveWindow,
     AxisField,
+    MixedAxis,
     ResampledWindow,
     Resampling,
     TransposedWindow,
@@ -141,6 +142,17 @@ def test_mixing_the_whole_map_adds_its_strides(size: int, steps: list[Window]) -
     before = Listed(size).through(*steps).field
     assert before.whole().size == before.size + (before.units - 1) * before.stride
     assert before.whole().padding == before.padding
+
+
+@examples(200)
+@given(size=sizes, steps=any_steps, count=st.integers(1, 9))
+def test_units_that_mix_a_whole_axis_see_the_same_however_many_they_are(
+    size: int, steps: list[Step], count: int
+) -> None:
+    field = Listed(size).through(*steps).field
+    mixed = field.through(MixedAxis(count))
+    assert mixed == AxisField(count, field.through(WHOLE_AXIS).intervals, Fraction(0))
+    assert len(mixed.intervals) == 1
 
 
 @pytest.mark.parametrize("mix", [AxisField.whole, lambda field: field.through(AdaptiveWindow(1))])

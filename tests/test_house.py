@@ -18,7 +18,7 @@ FLOORS = (
     *("inheritance", "other_words", "wording", "hints", "reference", "refusals", "validation", "items", "circles"),
     *("scopes", "writing", "spec", "starter", "editor", "plan", "lints", "formats", "fixing", "checking"),
     *("requirements", "options", "mnist_sample"),
-    *("modules", "transforms", "losses", "muon", "model", "data", "runs", "training", "report"),
+    *("modules", "algorithms", "transforms", "losses", "muon", "model", "data", "runs", "training", "report"),
 )
 FIRST_TORCH_FLOOR = FLOORS.index("modules")
 TORCH = {"torch", "torchvision", "tqdm", "numpy", "PIL", "matplotlib", "tensorboard"}

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from openings import opening_of
 
 from builder import load_spec, make_plan
 
@@ -19,13 +20,6 @@ TABLE_ROW = re.compile(
 MEASURED = {found["name"]: found.groupdict() for found in TABLE_ROW.finditer(RESULTS)}
 
 
-def header_of(path: Path) -> str:
-    """The comment that opens a spec, on one line, without the line for editors."""
-    _, *lines = path.read_text(encoding="utf-8").splitlines()
-    opening = lines[: next(number for number, line in enumerate(lines) if not line.startswith("# "))]
-    return " ".join(line.removeprefix("# ") for line in opening)
-
-
 def test_the_rungs_are_numbered_without_gaps() -> None:
     assert [int(name.partition("_")[0]) for name in NAMES] == list(range(1, len(NAMES) + 1))
 
@@ -34,8 +28,8 @@ def test_the_rungs_are_numbered_without_gaps() -> None:
 def test_a_rung_has_no_problems_and_opens_with_its_idea_and_its_parameters(path: Path) -> None:
     plan = make_plan(load_spec(path))
     assert plan.problems == ()
-    assert header_of(path).startswith(f"Rung {path.stem.partition('_')[0]}: ")
-    assert f" {plan.params:,} parameters" in header_of(path)
+    assert opening_of(path).startswith(f"Rung {path.stem.partition('_')[0]}: ")
+    assert f" {plan.params:,} parameters" in opening_of(path)
 
 
 @pytest.mark.parametrize("path", RUNGS, ids=NAMES)
@@ -46,8 +40,8 @@ def test_the_figures_of_a_rung_are_those_of_the_results(path: Path) -> None:
     assert (row["params"], row["macs"], row["epochs"]) == (f"{plan.params:,}", f"{plan.macs:,}", str(epochs))
     seeds = row["seeds"].split(", ")
     runs = f"mean of {len(seeds)} seeds, deviation {row['spread']}" if len(seeds) > 1 else f"seed {seeds[0]}"
-    assert f"{row['accuracy']}% on MNIST after {epochs} epochs ({runs})" in header_of(path)
-    assert f"{row['seconds']} seconds" in header_of(path)
+    assert f"{row['accuracy']}% on MNIST after {epochs} epochs ({runs})" in opening_of(path)
+    assert f"{row['seconds']} seconds" in opening_of(path)
 
 
 def test_a_rung_is_smaller_than_20_000_parameters_and_the_last_one_than_8_000() -> None:

@@ -348,6 +348,25 @@ def test_lost_pixels_are_those_that_get_no_gradient(
         assert told_lost == unseen or (told_lost < unseen and "unflatten" in layers)
 
 
+@pytest.mark.parametrize(
+    ("layers", "name"),
+    [
+        # The composite halves the map, and its branches see all of it.
+        ("[residual: {layers: [CONV], shortcut: [CONV]}, avg_pool2d: {kernel_size: 3}]", "avg_pool2d_1"),
+        # Both ways skip the same rows and columns.
+        ("[residual: {layers: [SKIPPING], shortcut: [SKIPPING]}]", "conv2d_1"),
+    ],
+)
+def test_the_layer_that_leaves_units_out_is_named_and_no_composite_around_others(
+    layers: str, name: str, tmp_path: Path
+) -> None:
+    layers = layers.replace("CONV", "conv2d: {out_channels: 2, kernel_size: 3, stride: 2, padding: 1}")
+    layers = layers.replace("SKIPPING", "conv2d: {out_channels: 2, kernel_size: 1, stride: 2}")
+    plan = plan_of(f"{HEAD}layers: {layers}\n", tmp_path)
+    (problem,) = (problem for problem in remarks(plan, advice=True) if problem.code == "lost-pixels")
+    assert f"`{name}` is the first layer that leaves units of its input out" in problem.message
+
+
 def test_units_are_told_as_runs_and_of_many_the_first() -> None:
     assert units_text(0b1110_0101) == "0, 2, 5 to 7"
     assert units_text(sum(1 << 2 * index for index in range(9))) == "0, 2, 4, 6 and 5 more"

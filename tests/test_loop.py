@@ -43,15 +43,17 @@ CHOICES: list[tuple[object, str, str]] = [
     (nn.Module, "requires_grad_", "freeze=[conv2d_1]"),
     (torch, "autocast", "precision=bfloat16"),
     (Tensor, "contiguous", "channels_last=true"),
+    (Tensor, "contiguous", "channels_last=auto"),
+    (Tensor, "random_", "fast_algorithms=true"),
     (torch, "compile", "compile=true"),
 ]
 
 
 def session(tmp_path: Path, *overrides: str) -> Session:
-    """A run of the spec, before its first step."""
+    """A run of the spec, before its first step; nothing is computed in another way than by torch's modules."""
     path = tmp_path / "spec.yaml"
     path.write_text(SPEC, encoding="utf-8")
-    plan = make_plan(load_spec(path, overrides))
+    plan = make_plan(load_spec(path, ["training.fast_algorithms=false", "training.channels_last=false", *overrides]))
     recipe = plan.spec.require_recipe()
     torch.manual_seed(recipe.seed)
     data = load_data(recipe.dataset, data_dir=None, offline=True, device=torch.device("cpu"))

@@ -68,8 +68,8 @@ def resolved(spec: Spec, line: str) -> bool:
          " label_smoothing: 0.1}}"),
         ("training.dataset.mnist_sample.mean=[0.5]", "  dataset: {mnist_sample: {mean: 0.5, std: 0.3081,"
          " train_size: null, test_size: null}}"),
-        ("training.scheduler.cosine.eta_min=0.1", "  scheduler: {cosine: {eta_min: 0.1}}"),
-        ("training.scheduler=cosine", "  scheduler: {cosine: {eta_min: 0.0}}"),
+        ("training.scheduler.cosine.eta_min=0.1", "  scheduler: {cosine: {eta_min: 0.1, interval: step}}"),
+        ("training.scheduler=cosine", "  scheduler: {cosine: {eta_min: 0.0, interval: step}}"),
         ("layers[3].linear.name=last", "  - {linear: {name: last, out_features: 10, bias: true}}"),
         ("layers[1].relu.name=act", "  - {relu: {name: act}}"),
         ("layers[1]={gelu: {approximate: tanh}}", "  - {gelu: {approximate: tanh}}"),

@@ -8,7 +8,7 @@ import pytest
 from builder import load_spec, make_plan
 from builder.kinds import Kind
 from builder.lints import remarks
-from builder.recipe import Augmentation, Dataset, Loss, Optimizer, Scheduler
+from builder.recipe import Augmentation, Dataset, Initialiser, Loss, Optimizer, Scheduler
 from builder.recipe.averaging import Averaging
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -20,6 +20,7 @@ TITLES: dict[str, type[Kind]] = {
     "Losses": Loss,
     "Optimizers": Optimizer,
     "Schedulers": Scheduler,
+    "Initialisation": Initialiser,
     "Averaging": Averaging,
 }
 LEFT_OUT = {

@@ -14,7 +14,7 @@ from torch_oracle import one_thread
 from builder.kinds import MisfitError
 from builder.layers import LAYERS, Layer, Shape
 from builder.limits import MAX_SIZE
-from builder.plan.fitting import through
+from builder.plan.fitting import Fitting
 from builder.problems import Severity
 from builder.signals import Signal
 
@@ -37,16 +37,19 @@ def ours(layer: Layer, in_shape: Shape) -> Shape | None:
     if any(misfit.severity == ERROR for misfit in layer.rules()):
         return None
     try:
-        return through(layer, "layer", arriving(in_shape)).shape
+        _, after = Fitting().through(layer, "layer", arriving(in_shape))
     except MisfitError:
         return None
+    return after.shape
 
 
 def arriving(in_shape: Shape) -> Signal:
     """Features and rows of features arrive as they do behind a flatten, of a map of one row at most."""
     channels, height, width = {1: (*in_shape, 1, 1), 2: (in_shape[0], 1, in_shape[-1]), 3: in_shape}[len(in_shape)]
     signal = Signal.of_input((channels, height, width))
-    return signal if len(in_shape) == 3 else signal.merged(in_shape, len(in_shape) - 1, 2)
+    if len(in_shape) == 3:
+        return signal
+    return Signal(signal.form.merged(in_shape, len(in_shape) - 1, 2).form, signal.receptive_field)
 
 
 @torch.no_grad()

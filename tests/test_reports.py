@@ -1,10 +1,14 @@
 """Every message, pinned: each spec in `specs/invalid` has beside it exactly what `check` prints about it.
 
+A comment in a spec may ask for a run instead, `# python runner.py SPEC ...`, or for a file that is too large to be
+kept, `# The test writes the last line 1,000 times.`
+
 `UPDATE_GOLDEN=1 python -m pytest tests/test_reports.py` writes the reports anew; read the diff as a user would.
 """
 
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ import pytest
 import torch
 from written_codes import written_codes
 
+import runner
 from builder import SpecError, build_model, load_spec, make_plan
 from builder.__main__ import main
 from builder.kinds import Kind, OneOf, parameters
@@ -30,14 +35,8 @@ FORMATTED = (
     *("fields/misspelt_required_keys", "fields/hostile_names", "rules/dropout_of_everything", "text/not_utf8"),
     "composition/fraction_in_a_block",
 )
-
-# Codes that no small file can show to `check`, and the module that tests them.
-ELSEWHERE = {
-    "file-too-large": "test_source",
-    "too-many-values": "test_source",
-    "no-training": "test_cli",
-    "wrong-path": "test_overrides",
-}
+RUN = re.compile(rb"^# python runner\.py \S+(.*)$", re.MULTILINE)
+GROWN = re.compile(rb"^# The test writes the last line ([\d,]+) times\.$", re.MULTILINE)
 
 
 def specs_below(folder: Path) -> list[Path]:
@@ -68,9 +67,32 @@ def compare(found: str, golden: Path) -> None:
     assert found == golden.read_text(encoding="utf-8"), f"if this is better: UPDATE_GOLDEN=1, and read {golden}"
 
 
+def run(path: Path, arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """The status of a run that ends before it begins, and what it says of the spec."""
+    status = runner.main([str(path.relative_to(ROOT)), *shlex.split(arguments)])
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    return status, printed.err
+
+
+def write_grown(path: Path, times: int, folder: Path) -> None:
+    """Write a spec with its last line so many times, where its name in the folder is what it is here."""
+    head, last, _ = path.read_bytes().rsplit(b"\n", 2)
+    grown = folder / path.relative_to(ROOT)
+    grown.parent.mkdir(parents=True)
+    grown.write_bytes(head + b"\n" + (last + b"\n") * times)
+
+
 @pytest.mark.parametrize("path", specs_below(INVALID), ids=called)
-def test_the_report_of_an_invalid_spec_is_the_one_beside_it(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    status, report = checked(path, capsys)
+def test_the_report_of_an_invalid_spec_is_the_one_beside_it(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = path.read_bytes()
+    if grown := GROWN.search(text):
+        write_grown(path, int(grown[1].replace(b",", b"")), tmp_path)
+        monkeypatch.chdir(tmp_path)
+    asked = RUN.search(text)
+    status, report = run(path, asked[1].decode(), capsys) if asked else checked(path, capsys)
     assert status == (1 if "error[" in report else 0)
     assert "no problems" not in report
     compare(report, path.with_suffix(".txt"))
@@ -94,9 +116,7 @@ def test_every_code_of_the_sources_is_in_a_report() -> None:
     in_sources = written_codes()
     reports = "".join(path.read_text(encoding="utf-8") for path in INVALID.rglob("*.txt"))
     assert {"kernel-too-large", "tag", "unknown-name", "wrong-operand", "invalid-expression"} <= in_sources  # found
-    assert {code for code in in_sources if f"[{code}]: " not in reports} == set(ELSEWHERE)
-    for code, module in ELSEWHERE.items():
-        assert re.search(rf'["\[]{code}["\]]', (ROOT / "tests" / f"{module}.py").read_text(encoding="utf-8")), code
+    assert {code for code in in_sources if f"[{code}]: " not in reports} == set()
 
 
 # --- valid specs ---
@@ -194,3 +214,59 @@ def test_a_misspelt_word_of_any_length_is_compared_quickly(tmp_path: Path) -> No
         load_spec(path)
     assert [problem.code for problem in caught.value.problems] == ["missing-key", "unknown-key", "unknown-kind"]
     assert all(len(problem.sentence) < 600 for problem in caught.value.problems)
+
+
+# --- the layers before one that fails ---
+
+FITTING = "the last layers that fit, and what they give:"
+
+
+@pytest.mark.parametrize(
+    ("layers", "lines"),
+    [
+        ("[linear: {out_features: 3}]", []),
+        ("[relu, linear: {out_features: 3}]", ["input         1x28x28", "relu_1  relu  1x28x28"]),
+        (
+            "[flatten, repeat: {times: 9, layers: [relu, linear: {out_features: $(784 - in_channels)}]}]",
+            [
+                "input                   1x28x28",
+                "flatten_1   flatten     784",
+                "repeat_1    repeat",
+                "  0         sequential",
+                "    relu_1  relu        784",
+            ],
+        ),
+        (
+            "[repeat: {times: 100, layers: [avg_pool2d: {kernel_size: 3, stride: 1}, relu]}]",
+            [
+                "...",
+                "repeat_1  repeat",
+                "  10      sequential  1x6x6",
+                "  11      sequential  1x4x4",
+                "  12      sequential  1x2x2",
+                "  13      sequential",
+            ],
+        ),
+    ],
+)
+def test_what_fits_before_a_layer_that_fails_is_shown_to_people(
+    layers: str, lines: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(f"input: [1, 28, 28]\nlayers: {layers}\n", encoding="utf-8")
+    assert main(["check", str(path)]) == 1
+    report = capsys.readouterr().out
+    shown = "".join(f"  {line}\n" for line in lines)
+    assert report.partition(f"{FITTING}\n")[2] == (f"{shown}\n1 error, 0 warnings in 1 spec\n" if lines else "")
+    for format_name in ("concise", "json", "github", "sarif"):
+        main(["check", str(path), "--format", format_name])
+        assert FITTING not in capsys.readouterr().out
+
+
+def test_of_a_network_that_is_too_large_no_layers_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text("input: [1, 28, 28]\nbudget: {macs: 1}\nlayers: [flatten, linear: {out_features: 3}]\n")
+    assert main(["check", str(path)]) == 1
+    report = capsys.readouterr().out
+    assert "over-budget" in report
+    assert FITTING not in report

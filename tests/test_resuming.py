@@ -14,7 +14,7 @@ from run_processes import Moment, run, started
 
 import runner
 from builder.runs.checkpoints import CRASH_POINTS
-from builder.runs.lock import LOCK_FILE
+from builder.runs.lock import LOCK_FILE, RunLock
 from builder.training.session import Session
 
 
@@ -189,7 +189,7 @@ def test_more_epochs_are_refused_where_the_schedule_spans_the_run(folder: Path) 
     assert start(folder, die_at=("step", 14)) == -signal.SIGKILL
     assert refusal(folder, "--resume", RUN, "training.epochs=4") == (
         "yamlnet: `one_cycle` spans the run: with 4 epochs instead of 3 all of its learning rates would have been "
-        "others; train anew, or choose a schedule that counts in epochs\n"
+        "others; train anew, or choose one that doesn't span it, such as `step`\n"
     )
 
 
@@ -293,6 +293,26 @@ def test_a_second_run_in_a_directory_in_use_ends_at_once_and_touches_nothing(fol
         process.go_on()
         assert process.end().status == 0
     assert_same(folder / RUN, uninterrupted)
+
+
+def test_a_run_that_another_process_finishes_before_the_lock_is_had_is_left_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert start(folder, *EACH_STEP, die_at=("step", 36)) == -signal.SIGKILL
+    take = RunLock.__enter__
+    written: dict[Path, int] = {}
+
+    def take_late(lock: RunLock) -> RunLock:
+        assert resume(folder) == 0  # in a process of its own
+        written.update((path, path.stat().st_mtime_ns) for path in (folder / RUN).rglob("*") if path.is_file())
+        return take(lock)
+
+    monkeypatch.setattr(RunLock, "__enter__", take_late)
+    monkeypatch.chdir(folder)
+    assert runner.main(["--resume", RUN, *QUIET]) == 0
+    assert f"{RUN} is finished" in capsys.readouterr().err
+    assert folder / RUN / "summary.json" in written
+    assert {path: path.stat().st_mtime_ns for path in (folder / RUN).rglob("*") if path.is_file()} == written
 
 
 def test_eight_starts_on_one_directory_make_one_run(folder: Path, uninterrupted: Path) -> None:

@@ -36,22 +36,31 @@ COMPUTED = {"optimizer", "total_steps", "epochs", "steps_per_epoch", "last_epoch
 # Of a validation loss less is better; torch's defaults of `linear` are those of a warm-up, which we have elsewhere.
 DECIDED = {"reduce_on_plateau": {"mode"}, "linear": {"start_factor", "end_factor"}}
 WITHIN_EPOCHS = {"step", "multi_step", "exponential", "reduce_on_plateau"}
+FIXED = {"one_cycle", "reduce_on_plateau"}  # they have no `interval` to choose
 
-# What torch is told by hand for the same schedules.
-BY_HAND: dict[str, Callable[[optim.Optimizer], Any]] = {
-    "one_cycle": lambda optimizer: lr_scheduler.OneCycleLR(
-        optimizer, max_lr=0.1, epochs=EPOCHS, steps_per_epoch=STEPS_PER_EPOCH
+# What torch is told by hand for the same schedules, stepped so many times in the run and in each epoch.
+BY_HAND: dict[str, Callable[[optim.Optimizer, int, int], Any]] = {
+    "one_cycle": lambda optimizer, length, in_epoch: lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=length),
+    "cosine": lambda optimizer, length, in_epoch: lr_scheduler.CosineAnnealingLR(optimizer, T_max=length),
+    "cosine_restarts": lambda optimizer, length, in_epoch: lr_scheduler.CosineAnnealingWarmRestarts(
+        optimizer, T_0=2 * in_epoch
     ),
-    "cosine": lambda optimizer: lr_scheduler.CosineAnnealingLR(optimizer, T_max=STEPS),
-    "cosine_restarts": lambda optimizer: lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0=STEPS_PER_EPOCH),
-    "linear": lambda optimizer: lr_scheduler.LinearLR(optimizer, 1.0, 0.1, total_iters=STEPS),
-    "polynomial": lambda optimizer: lr_scheduler.PolynomialLR(optimizer, total_iters=STEPS),
-    "step": lambda optimizer: lr_scheduler.StepLR(optimizer, step_size=2),
-    "multi_step": lambda optimizer: lr_scheduler.MultiStepLR(optimizer, milestones=[1, 3]),
-    "exponential": lambda optimizer: lr_scheduler.ExponentialLR(optimizer, gamma=0.9),
-    "reduce_on_plateau": lambda optimizer: lr_scheduler.ReduceLROnPlateau(optimizer, patience=1),
+    "linear": lambda optimizer, length, in_epoch: lr_scheduler.LinearLR(optimizer, 1.0, 0.1, total_iters=length),
+    "polynomial": lambda optimizer, length, in_epoch: lr_scheduler.PolynomialLR(optimizer, total_iters=length),
+    "step": lambda optimizer, length, in_epoch: lr_scheduler.StepLR(optimizer, step_size=2),
+    "multi_step": lambda optimizer, length, in_epoch: lr_scheduler.MultiStepLR(optimizer, milestones=[1, 3]),
+    "exponential": lambda optimizer, length, in_epoch: lr_scheduler.ExponentialLR(optimizer, gamma=0.9),
+    "reduce_on_plateau": lambda optimizer, length, in_epoch: lr_scheduler.ReduceLROnPlateau(optimizer, patience=1),
 }
-WRITTEN = {kind: {**REQUIRED.get(kind, {})} for kind in SCHEDULERS} | {"reduce_on_plateau": {"patience": 1}}
+WRITTEN: dict[str, dict[str, Any]] = {kind: {**REQUIRED.get(kind, {})} for kind in SCHEDULERS}
+WRITTEN["cosine_restarts"]["T_0"] = 2
+WRITTEN["reduce_on_plateau"]["patience"] = 1
+OTHER_INTERVAL = {
+    kind: {**written, "interval": "step" if kind in WITHIN_EPOCHS else "epoch"}
+    for kind, written in WRITTEN.items()
+    if kind not in FIXED
+}
+ALL = [*WRITTEN.items(), *OTHER_INTERVAL.items()]
 
 
 def run_of(**changes: Any) -> Run:
@@ -67,6 +76,7 @@ def test_a_scheduler_takes_torchs_parameters_with_torchs_defaults(kind: str) -> 
     ours = {
         item.name: inspect.Parameter.empty if item.required else item.type.canonical(item.default)
         for item in parameters(Scheduler.table[kind])
+        if item.name != "interval"
     }
     torchs = {
         item.name: item.default
@@ -79,31 +89,33 @@ def test_a_scheduler_takes_torchs_parameters_with_torchs_defaults(kind: str) -> 
     assert ours == torchs
 
 
-@pytest.mark.parametrize("kind", SCHEDULERS)
-def test_a_scheduler_is_stepped_per_step_or_per_epoch(kind: str) -> None:
-    assert Scheduler.table[kind].per_epoch == (kind in WITHIN_EPOCHS)
-    assert Scheduler.table[kind].needs_validation == (kind == "reduce_on_plateau")
+@pytest.mark.parametrize(("kind", "written"), ALL, ids=str)
+def test_a_scheduler_is_stepped_per_step_or_per_epoch(kind: str, written: dict[str, Any]) -> None:
+    scheduler = Scheduler.table[kind].read(written)
+    assert scheduler.per_epoch == ((kind in WITHIN_EPOCHS) != ("interval" in written))
+    assert scheduler.needs_validation == (kind == "reduce_on_plateau")
 
 
-@pytest.mark.parametrize("kind", SCHEDULERS)
-def test_what_spans_the_run_is_what_changes_with_its_length(kind: str) -> None:
-    short, long = (run_of(scheduler={kind: WRITTEN[kind]}, epochs=epochs) for epochs in (EPOCHS, 2 * EPOCHS))
+@pytest.mark.parametrize(("kind", "written"), ALL, ids=str)
+def test_what_spans_the_run_is_what_changes_with_its_length(kind: str, written: dict[str, Any]) -> None:
+    short, long = (run_of(scheduler={kind: written}, epochs=epochs) for epochs in (EPOCHS, 2 * EPOCHS))
     differ = list(lrs(short, STEPS - 1)) != list(lrs(long, STEPS - 1))
     assert Scheduler.table[kind].spans_run == differ
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize("kind", SCHEDULERS)
-def test_a_whole_run_is_torchs_to_the_last_bit(kind: str, optimizer: str) -> None:
-    ours = run_of(optimizer={optimizer: {"lr": 0.05}}, scheduler={kind: WRITTEN[kind]})
+@pytest.mark.parametrize(("kind", "written"), ALL, ids=str)
+def test_a_whole_run_is_torchs_to_the_last_bit(kind: str, written: dict[str, Any], optimizer: str) -> None:
+    ours = run_of(optimizer={optimizer: {"lr": 0.05}}, scheduler={kind: written})
+    is_within_epochs = (kind in WITHIN_EPOCHS) != ("interval" in written)
     model = one_layer()
     torchs = OPTIMIZERS[optimizer](model.parameters(), lr=0.05)
-    scheduler = BY_HAND[kind](torchs)
+    scheduler = BY_HAND[kind](torchs, *((EPOCHS, 1) if is_within_epochs else (STEPS, STEPS_PER_EPOCH)))
     expected = []
     for step in range(STEPS):
         expected.append([torchs.param_groups[0]["lr"]])
         take_step(model, torchs, step)
-        if kind not in WITHIN_EPOCHS:
+        if not is_within_epochs:
             scheduler.step()
         elif (step + 1) % STEPS_PER_EPOCH == 0:
             loss = VALIDATION_LOSSES[step // STEPS_PER_EPOCH]
@@ -115,21 +127,38 @@ def test_a_whole_run_is_torchs_to_the_last_bit(kind: str, optimizer: str) -> Non
 
 @pytest.mark.parametrize("warmup", [None, {"epochs": 1}, {"steps": 13}], ids=str)
 @pytest.mark.parametrize("kept_after", [7, 20])
-@pytest.mark.parametrize("kind", SCHEDULERS)
+@pytest.mark.parametrize(("kind", "written"), ALL, ids=str)
 def test_a_run_that_was_kept_half_way_goes_on_to_the_same_bits(
-    kind: str, kept_after: int, warmup: dict[str, Any] | None
+    kind: str, written: dict[str, Any], kept_after: int, warmup: dict[str, Any] | None
 ) -> None:
-    groups = {"bias_lr_factor": 2}
-    written = {"scheduler": {kind: WRITTEN[kind]}, "warmup": warmup, "parameter_groups": groups}
-    whole = run_of(**written)
+    changes = {"scheduler": {kind: written}, "warmup": warmup, "parameter_groups": {"bias_lr_factor": 2}}
+    whole = run_of(**changes)
     whole.take(kept_after)
     kept = whole.kept()
     whole.take(20)
-    resumed = run_of(**written)
+    resumed = run_of(**changes)
     resumed.go_on_from(kept)
     resumed.take(20)
     assert are_equal(resumed.model, whole.model)
     assert resumed.schedule.lr == whole.schedule.lr
+
+
+@pytest.mark.parametrize("warmup", [None, {"steps": 13}], ids=str)
+@pytest.mark.parametrize(("kind", "written"), [case for case in ALL if not Scheduler.table[case[0]].spans_run], ids=str)
+def test_a_finished_run_that_is_given_more_epochs_is_the_longer_run(
+    kind: str, written: dict[str, Any], warmup: dict[str, Any] | None
+) -> None:
+    """Which a schedule that spans the run can't be."""
+    changes = {"scheduler": {kind: written}, "warmup": warmup}
+    whole = run_of(**changes)
+    whole.take(STEPS)
+    short = run_of(**changes, epochs=EPOCHS // 2)
+    short.take(STEPS // 2)
+    longer = run_of(**changes)
+    longer.go_on_from(short.kept())
+    longer.take(STEPS // 2)
+    assert are_equal(longer.model, whole.model)
+    assert longer.schedule.lr == whole.schedule.lr
 
 
 # --- warm-up ---
@@ -147,10 +176,10 @@ def test_a_warm_up_climbs_in_a_straight_line_as_torchs_does() -> None:
     assert ours.schedule.lr == lr
 
 
-@pytest.mark.parametrize("kind", SCHEDULERS)
-def test_a_scheduler_begins_where_the_warm_up_ends(kind: str) -> None:
+@pytest.mark.parametrize(("kind", "written"), ALL, ids=str)
+def test_a_scheduler_begins_where_the_warm_up_ends(kind: str, written: dict[str, Any]) -> None:
     """As if the run began there, one epoch shorter."""
-    scheduler = {kind: WRITTEN[kind]}
+    scheduler = {kind: written}
     warmed = run_of(scheduler=scheduler, warmup={"epochs": 1}, epochs=EPOCHS + 1)
     plain = run_of(scheduler=scheduler)
     (first,) = next(lrs(plain, 1))
@@ -164,6 +193,18 @@ def test_the_epoch_in_which_a_warm_up_ends_counts_for_a_scheduler_of_epochs() ->
     run = run_of(optimizer={"sgd": {"lr": 1}}, warmup={"steps": 4}, scheduler={"exponential": {"gamma": 0.5}})
     found = [lr for (lr,) in lrs(run, STEPS)]
     assert found[4:] == [*[1] * 6, *[0.5] * 10, *[0.25] * 10, *[0.125] * 10]
+
+
+@pytest.mark.parametrize("steps", [4, 9, 10, 11])
+def test_a_schedule_of_epochs_spans_all_that_it_counts_behind_a_warm_up(steps: int) -> None:
+    """Down to the end after the last epoch, which is one step more than there are."""
+    scheduler = {"linear": {"start_factor": 1, "end_factor": 0.5, "interval": "epoch"}}
+    run = run_of(optimizer={"sgd": {"lr": 1}}, warmup={"steps": steps}, scheduler=scheduler)
+    found = [lr for (lr,) in lrs(run, STEPS)]
+    epochs = EPOCHS - steps // STEPS_PER_EPOCH
+    assert found[steps] == 1
+    assert found[-1] == pytest.approx(1 - 0.5 * (epochs - 1) / epochs)
+    assert run.schedule.lr == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize(("written", "steps"), [({"epochs": 2}, 20), ({"epochs": 0.25}, 2), ({"epochs": 0.01}, 1)])
@@ -323,6 +364,13 @@ def test_step_counts_epochs() -> None:
     assert [lr for (lr,) in lrs(run, STEPS)] == [*[1] * 20, *[0.5] * 20]
 
 
+def test_step_counts_steps_if_it_is_told_to() -> None:
+    written = {"step_size": 15, "gamma": 0.5, "interval": "step"}
+    run = run_of(optimizer={"sgd": {"lr": 1}}, warmup={"steps": 5}, scheduler={"step": written})
+    found = [lr for (lr,) in lrs(run, STEPS)]
+    assert found[5:] == [*[1] * 15, *[0.5] * 15, *[0.25] * 5]
+
+
 @pytest.mark.parametrize("kind", ["step", "multi_step", "exponential"])
 def test_the_changes_that_a_schedule_of_epochs_tells_are_those_that_torch_makes(kind: str) -> None:
     scheduler = Scheduler.table[kind].read(WRITTEN[kind])
@@ -357,6 +405,6 @@ def test_a_loss_that_is_no_number_is_no_lower_one() -> None:
 
 
 def test_torch_says_nothing_of_how_it_is_used(recwarn: pytest.WarningsRecorder) -> None:
-    for kind in SCHEDULERS:
-        run_of(scheduler={kind: WRITTEN[kind]}, warmup={"steps": 3}).take(20)
+    for kind, written in ALL:
+        run_of(scheduler={kind: written}, warmup={"steps": 3}).take(20)
     assert [str(warning.message) for warning in recwarn] == []

@@ -43,6 +43,8 @@ TORCH: dict[type[Kind], Callable[..., object]] = {
 }
 WITHOUT_TORCH = {Loss.table["focal_loss"]}
 OURS = {Optimizer.table["muon"]: {"adamw"}}  # what torch leaves to a second optimizer
+# And to whoever steps a scheduler.
+OURS |= {cls: {"interval"} for kind, cls in Scheduler.table.items() if kind not in ("one_cycle", "reduce_on_plateau")}
 # What the engine hands over, and what some torch classes swallow.
 HANDED_OVER = {"params", "optimizer", "mode", "args", "kwargs"}  # mode: a loss should fall
 
@@ -92,6 +94,12 @@ def test_every_word_of_the_schema_is_one_of_draft_07() -> None:
     # A misspelt keyword is ignored silently, and would check nothing.
     known = set(Draft7Validator.META_SCHEMA["properties"])
     assert {word for _, schema in EDITOR_SCHEMAS for word in schema} - known == set(EDITOR_WORDS)
+
+
+def test_every_message_for_editors_says_what_to_write() -> None:
+    messages = {schema["errorMessage"] for _, schema in EDITOR_SCHEMAS if "errorMessage" in schema}
+    assert messages
+    assert [message for message in messages if message.startswith("write ,")] == []
 
 
 def test_what_is_added_for_editors_checks_nothing() -> None:

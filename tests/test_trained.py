@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+import runner
 from builder import SpecError, build_model, load_model, load_spec, make_plan
 from builder.data.images import Data, load_data
 from builder.exits import UsageError
@@ -23,6 +24,7 @@ from builder.report.predictions import Prediction, class_table, predict, predict
 from builder.runs.directory import RunDirectory
 from builder.runs.trained import load_run, probabilities
 from builder.training import evaluation
+from builder.training.engine import Engine
 from builder.training.evaluation import evaluate
 
 SPEC = """\
@@ -268,8 +270,9 @@ def test_a_run_is_tested_in_its_own_precision(run: Path, capsys: pytest.CaptureF
     summary_with(run, precision="bfloat16")
     predictions.test(str(run), run.parent, data_dir=None, offline=True, device="cpu", quiet=True)
     model = load_model(run)
-    with torch.autocast("cpu", torch.bfloat16):
-        right = evaluate(model, sample().test, nn.CrossEntropyLoss())
+    recipe = load_spec(run / "resolved.yaml").require_recipe().changed(precision="bfloat16")
+    engine = Engine(recipe, model, torch.device("cpu"))
+    right = evaluate(model, sample().test, nn.CrossEntropyLoss(), calling=engine.testing)
     assert right.loss != evaluate(model, sample().test, nn.CrossEntropyLoss()).loss
     printed = capsys.readouterr()
     assert f"{right.loss:.4f}" in printed.out
@@ -282,7 +285,7 @@ def test_where_a_precision_is_not_to_be_had_a_run_is_tested_in_float32(
 ) -> None:
     summary_with(run, precision="float16")
     predictions.test(str(run), run.parent, data_dir=None, offline=True, device="cpu", quiet=True)
-    assert capsys.readouterr().err == "yamlnet: testing in float32: cpu doesn't compute in float16, as the run did\n"
+    assert capsys.readouterr().err == "yamlnet: computing in float32: cpu doesn't compute in float16, as the run did\n"
 
 
 @pytest.mark.parametrize("precision", [None, "float8", ["float32"]])
@@ -290,6 +293,21 @@ def test_a_summary_without_a_precision_is_refused(run: Path, precision: object) 
     summary_with(run, precision=precision)
     with pytest.raises(UsageError, match=r"has no word for `precision`; run resolved\.yaml beside it again"):
         load_run(run)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory")], ids=str)
+def test_a_test_that_runs_out_of_memory_is_a_sentence(
+    error: Exception, run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(predictions, "evaluate", full)
+    assert runner.main(["test", str(run), "--offline", "--device", "cpu"]) == 4
+    assert capsys.readouterr().err == (
+        f"yamlnet: testing stopped: out of memory with {evaluation.TEST_BATCH_SIZE:,} images at a time; free some, or "
+        "choose another device with --device\n"
+    )
 
 
 def test_latest_is_no_run_where_the_folder_of_one_is_wanted() -> None:
@@ -357,6 +375,20 @@ def test_what_cannot_be_read_is_said_and_the_others_are_predicted(
         f"yamlnet: {digits / '4.png'} is no picture of a kind that is read (PNG, JPEG, BMP, GIF, WEBP, PPM)\n"
     )
     assert len(printed.out.splitlines()) == 2 + 9
+
+
+def test_a_prediction_that_runs_out_of_memory_is_a_sentence(
+    run: Path, digits: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*arguments: object) -> None:
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes")
+
+    monkeypatch.setattr(predictions, "_predicted", full)
+    assert runner.main(["predict", str(run), str(digits), "--device", "cpu"]) == 4
+    assert capsys.readouterr().err == (
+        "yamlnet: predicting stopped: out of memory with 100 pictures at a time; free some, or choose another device "
+        "with --device\n"
+    )
 
 
 def test_without_a_readable_picture_nothing_is_printed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

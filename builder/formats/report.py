@@ -24,11 +24,15 @@ class Totals:
 
 @dataclass(frozen=True)
 class FileReport:
-    """One spec and what is wrong with it; `totals` is None where errors, or an incomplete base, leave none."""
+    """One spec and what is wrong with it; `totals` is None where errors, or an incomplete base, leave none.
+
+    `last_fitting` are lines of the table, down to the layer that fails if one does.
+    """
 
     file: str
     problems: Sequence[Problem]
     totals: Totals | None = None
+    last_fitting: Sequence[str] = ()
 
     @property
     def faults(self) -> list[Problem]:

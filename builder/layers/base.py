@@ -38,7 +38,7 @@ class Layer(Kind, family="layer"):
         if not self.slides:
             return in_shape
         sizes = zip(self.window(in_shape), in_shape[1:], strict=True)
-        return (self.channels(in_shape), *(window.output_size(size) for window, size in sizes))
+        return (self.channels(in_shape), *[window.output_size(size) for window, size in sizes])
 
     def mixes(self, in_shape: Shape) -> tuple[int, ...]:
         """The dimensions (0 is the channels) along which every output position sees every input position."""

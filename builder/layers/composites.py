@@ -6,12 +6,12 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from builder.fields import Flag, Integer, NonNegative, OrNull, Schema, parameter
-from builder.geometry import meet
+from builder.geometry import AxisField, meet
 from builder.kinds import Kind, Misfit, MisfitError
 from builder.layers.base import described, shape_text
 from builder.limits import MAX_LAYERS, MAX_LISTS
 from builder.problems import both
-from builder.signals import Shape, Signal, met
+from builder.signals import ReceptiveField, Shape, Signal, met
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,7 +31,7 @@ class Held:
     minimum: int = 1  # items as written; 0 also means that the list may be left out
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Arm:
     """One of the ways through a composite: how it is called in a message, and what it gives."""
 
@@ -116,14 +116,14 @@ class PerPixel(Composite, kind="per_pixel"):
         check_is_map(self, signal)
 
     def entrance(self, signal: Signal, branches: int) -> Signal:
-        return signal.of_pixels()
+        return signal.formed(signal.form.of_pixels())
 
     def exit(self, entrance: Signal, arms: Sequence[Arm]) -> Signal:
         (arm,) = arms
         if len(arm.signal.shape) != 1:
             message = f"the layers give {described(arm.signal.shape)} for every pixel"
             raise MisfitError(Misfit("wrong-rank", message, "let them give features, one for each channel"))
-        return arm.signal.of_map(entrance)
+        return arm.signal.formed(arm.signal.form.of_map(entrance.form))
 
     def module(self, out_shape: Shape, children: Mapping[str, "nn.Module"]) -> "nn.Module":
         from builder.modules import PerPixel
@@ -133,7 +133,7 @@ class PerPixel(Composite, kind="per_pixel"):
 
 def check_is_map(composite: Composite, signal: Signal) -> None:
     """Raise `MisfitError` if no map arrives."""
-    if signal.pixels is not None:
+    if signal.form.pixels is not None:
         message = f"`{composite.kind}` takes a map, and stands where layers see single pixels"
         raise MisfitError(Misfit("wrong-rank", message, f"take it out of the `{PerPixel.kind}` around it"))
     if len(signal.shape) != 3:
@@ -167,12 +167,10 @@ class Merge(Composite):
 
     def exit(self, entrance: Signal, arms: Sequence[Arm]) -> Signal:
         shape = self.met_shape(arms)
-        pairs = [meet([arm.signal.fields[axis] for arm in arms]) for axis in (0, 1)]
-        for axis, field in enumerate(pairs):
-            if field is None:
-                raise MisfitError(_unequal_strides(arms, axis))
-        height, width = (field for field in pairs if field is not None)
-        return met([arm.signal for arm in arms], shape, (height, width))
+        height = _met_field(arms, 0)
+        width = height if _see_squares(arms) else _met_field(arms, 1)
+        field = ReceptiveField((height, width), entrance.receptive_field.image)
+        return Signal(met([arm.signal.form for arm in arms], shape), field)
 
     def met_shape(self, arms: Sequence[Arm]) -> Shape:
         """The shape of what leaves; `MisfitError` if those of the arms don't fit together."""
@@ -183,7 +181,7 @@ class Merge(Composite):
         return shape
 
     def remarks(self, entrance: Signal, arms: Sequence[Arm]) -> Iterator[Misfit]:
-        for axis, name in enumerate(AXIS_NAMES):
+        for axis, name in enumerate(AXIS_NAMES[:1] if _see_squares(arms) else AXIS_NAMES):
             centres = [(arm, arm.signal.fields[axis].centre) for arm in arms]
             seen = [(arm, centre) for arm, centre in centres if centre is not None]
             for arm, centre in seen[1:]:
@@ -195,6 +193,18 @@ class Merge(Composite):
                     )
                     yield Misfit("unequal-centres", message, "pad both alike around their kernels", severity="warning")
                     return
+
+
+def _see_squares(arms: Sequence[Arm]) -> bool:
+    """Whether units are known to see as much along the width as along the height."""
+    return all(arm.signal.fields[0] is arm.signal.fields[1] for arm in arms)
+
+
+def _met_field(arms: Sequence[Arm], axis: int) -> AxisField:
+    field = meet([arm.signal.fields[axis] for arm in arms])
+    if field is None:
+        raise MisfitError(_unequal_strides(arms, axis))
+    return field
 
 
 def _pixels(distance: Fraction) -> str:
@@ -331,7 +341,7 @@ class Split(Branching, kind="split"):
         if signal.channels % branches:
             message = f"the {signal.channels} channels can't be cut evenly for {branches} branches"
             raise MisfitError(Misfit("uneven-split", message, f"let a multiple of {branches} channels arrive"))
-        return signal.with_channels(signal.channels // branches)
+        return signal.formed(signal.form.with_channels(signal.channels // branches))
 
     def met_shape(self, arms: Sequence[Arm]) -> Shape:
         return joined_shape(self, arms)

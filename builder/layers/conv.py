@@ -2,6 +2,7 @@
 
 from bisect import bisect
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from math import gcd, prod
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, get_args
 
@@ -106,21 +107,23 @@ class SlidingConvolution(Convolution):
                 raise MisfitError(Misfit("padding-too-large", message, f"write a padding up to {limit}", "padding"))
 
     def window(self, in_shape: Shape) -> tuple[Window, ...]:
-        return tuple(self._axis_window(axis) for axis in range(len(self.kernel_size)))
-
-    def _axis_window(self, axis: int) -> Window:
-        kernel_size, stride, dilation = self.kernel_size[axis], self.stride[axis], self.dilation[axis]
-        if isinstance(self.padding, tuple):
-            return Window(kernel_size, stride, self.padding[axis], dilation=dilation)
-        if self.padding == "valid":
-            return Window(kernel_size, stride, dilation=dilation)
-        # As torch: an odd total leaves the extra row or column after the map.
-        total = dilation * (kernel_size - 1)
-        return Window(kernel_size, stride, total // 2, total - total // 2, dilation)
+        padding = (self.padding,) * len(self.kernel_size) if isinstance(self.padding, str) else self.padding
+        return tuple(map(_axis_window, self.kernel_size, self.stride, padding, self.dilation))
 
     def macs(self, in_shape: Shape) -> int:
         """`out_positions * out_channels * (in_channels / groups) * kernel area`."""
         return positions(self.output_shape(in_shape)) * self.weights(in_shape)
+
+
+@lru_cache(maxsize=1024)
+def _axis_window(kernel_size: int, stride: int, padding: int | str, dilation: int) -> Window:
+    if isinstance(padding, int):
+        return Window(kernel_size, stride, padding, dilation=dilation)
+    if padding == "valid":
+        return Window(kernel_size, stride, dilation=dilation)
+    # As torch: an odd total leaves the extra row or column after the map.
+    total = dilation * (kernel_size - 1)
+    return Window(kernel_size, stride, total // 2, total - total // 2, dilation)
 
 
 class Conv2d(SlidingConvolution, kind="conv2d"):

@@ -39,11 +39,6 @@ class Network:
         self.plan = plan
 
     @cached_property
-    def params(self) -> int:
-        """The plan's, counted once."""
-        return self.plan.params
-
-    @cached_property
     def flow(self) -> Flow:
         return Flow(self.plan)
 

@@ -6,7 +6,7 @@ from builder.layers.conv import Conv2d
 from builder.layers.linear import Linear
 from builder.layers.pooling import Pooling
 from builder.lints.base import Finding, Lint, Network
-from builder.lints.families import AFFINE, DROPOUTS, RESHAPING, is_pointwise
+from builder.lints.families import AFFINE, PASSING, is_pointwise
 from builder.lints.flow import Node
 
 MAX_LAYERS_AFTER = 1  # with weights, after a pooling that counts as late
@@ -27,10 +27,11 @@ class LatePooling(Lint, code="late-pooling", severity="info"):
     """
 
     def findings(self, network: Network) -> Iterator[Finding]:
-        tail = network.flow.tail(())
         weighted = 0
-        for node in tail:
-            if node.is_one((Pooling,)) and set(node.row.out_shape[1:]) != {1} and weighted <= MAX_LAYERS_AFTER:
+        for node in network.flow.tail(()):
+            if weighted > MAX_LAYERS_AFTER:
+                return
+            if node.is_one((Pooling,)) and set(node.row.out_shape[1:]) != {1}:
                 after = "no layer" if weighted == 0 else "one layer"
                 message = f"`{node.name}` reduces the map, and only {after} that learns comes after it"
                 yield Finding.at(node, message, "move it up, or end with `adaptive_avg_pool2d: {output_size: 1}`")
@@ -52,7 +53,7 @@ class AbruptNarrowing(Lint, code="abrupt-narrowing", severity="info"):
     """
 
     def findings(self, network: Network) -> Iterator[Finding]:
-        last = network.flow.tail(AFFINE)[-1:]
+        last = [*network.flow.tail(AFFINE)][-1:]
         for node, layer in network.flow.layers(Conv2d):
             arriving, leaving = node.row.in_shape[0], layer.out_channels
             if leaving * NARROWS_ABRUPTLY <= arriving and not is_pointwise(layer) and node not in last:
@@ -74,7 +75,7 @@ class DenseHead(Lint, code="dense-head", severity="info"):
 
     def findings(self, network: Network) -> Iterator[Finding]:
         for node, _ in network.flow.layers(Linear):
-            share = node.row.params / network.params if network.params else 0
+            share = node.row.params / network.plan.params if network.plan.params else 0
             behind = _map_behind(node)
             if share > MOST and behind:
                 shape = "x".join(str(size) for size in behind.row.out_shape)
@@ -88,7 +89,7 @@ class DenseHead(Lint, code="dense-head", severity="info"):
 
 def _map_behind(node: Node) -> Node | None:
     """What gives the map of more than one position that was flattened into a layer's features, if that is so."""
-    for source in node.sources((*RESHAPING, *DROPOUTS)):
+    for source in node.sources(PASSING):
         shape = source.row.out_shape
         if len(shape) == 3 and shape[1] * shape[2] > 1:
             return source

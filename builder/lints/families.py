@@ -37,6 +37,7 @@ DROPOUTS = (Dropout, Dropout2d)
 AFFINE = (Convolution, Linear)  # they learn a weighted sum
 AVERAGES = (AvgPool1d, AvgPool2d, AdaptiveAvgPool1d, AdaptiveAvgPool2d)
 RESHAPING = (Flatten, Unflatten, Identity)  # they change no value
+PASSING = (*RESHAPING, *DROPOUTS)  # they change no value, or set some to zero
 
 # A weighted sum stays one through these. A norm of the image itself divides by what it is given, and is none of them.
 KEEPING_LINEAR = (*RESHAPING, *DROPOUTS, StochasticDepth, *AVERAGES, BatchNorm)

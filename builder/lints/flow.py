@@ -4,8 +4,10 @@ Rows are nested as the file is. Here a network is a graph: its nodes are the lay
 of a composite meet.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TypeVar
 
 from builder.layers import Layer
@@ -16,7 +18,7 @@ OneLayer = TypeVar("OneLayer", bound=Layer)
 Kinds = tuple[type[Layer], ...]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Node:
     """A layer, or a place where branches meet, and its neighbours; the image itself is no node.
 
@@ -24,15 +26,12 @@ class Node:
     """
 
     row: Row
+    layer: Layer | None  # None where branches meet
+    position: int  # in the order in which torch runs them
     in_branch: bool
     before: list["Node"]
+    takes_image: bool
     after: list["Node"] = field(default_factory=list)
-    takes_image: bool = False
-
-    @property
-    def layer(self) -> Layer | None:
-        """None where branches meet."""
-        return self.row.layer if isinstance(self.row, LayerRow) else None
 
     def is_one(self, kinds: Kinds) -> bool:
         """Whether it is a layer of one of these kinds."""
@@ -44,16 +43,16 @@ class Node:
 
     def sources(self, through: Kinds) -> list["Node"]:
         """The nearest nodes before it, looking through layers of the kinds `through`."""
-        return _nearest(self, lambda node: node.before, through)
+        return _nearest(self.before, lambda node: node.before, through)
 
     def targets(self, through: Kinds) -> list["Node"]:
         """The nearest nodes after it, looking through layers of the kinds `through`."""
-        return _nearest(self, lambda node: node.after, through)
+        return _nearest(self.after, lambda node: node.after, through)
 
 
-def _nearest(start: Node, neighbours: Callable[[Node], list[Node]], through: Kinds) -> list[Node]:
+def _nearest(start: list[Node], neighbours: Callable[[Node], list[Node]], through: Kinds) -> list[Node]:
     found: dict[Node, None] = {}
-    ahead = neighbours(start)[::-1]
+    ahead = start[::-1]
     while ahead:
         node = ahead.pop()
         if node.is_one(through):
@@ -68,25 +67,29 @@ class Flow:
 
     def __init__(self, plan: Plan) -> None:
         self.nodes: list[Node] = []
+        self._of_class: defaultdict[type[Layer], list[Node]] = defaultdict(list)
         self.exits = self._chain(plan.rows, [], False)
+
+    def of(self, kinds: Kinds) -> list[Node]:
+        """The nodes of layers of these kinds."""
+        found = [nodes for cls, nodes in self._of_class.items() if issubclass(cls, kinds)]
+        return sorted(chain(*found), key=lambda node: node.position) if len(found) > 1 else [*chain(*found)]
 
     def layers(self, kind: type[OneLayer]) -> Iterator[tuple[Node, OneLayer]]:
         """The nodes of a kind of layers, each with its layer."""
-        for node in self.nodes:
-            if isinstance(node.layer, kind):
-                yield node, node.layer
+        for node in self.of((kind,)):
+            assert isinstance(node.layer, kind)  # as asked for
+            yield node, node.layer
 
-    def tail(self, until: Kinds) -> list[Node]:
+    def tail(self, until: Kinds) -> Iterator[Node]:
         """The nodes from the output back to the first layer of the kinds `until`, as long as there is one way only."""
-        found: list[Node] = []
         ahead = self.exits
         while len(ahead) == 1:
             (node,) = ahead
-            found.append(node)
+            yield node
             if node.layer is None or node.is_one(until):
-                break
+                return
             ahead = node.before
-        return found
 
     def _chain(self, rows: Sequence[Row], feeds: list[Node], in_branch: bool) -> list[Node]:
         """Enter layers one after another; gives what leaves the last."""
@@ -110,8 +113,11 @@ class Flow:
         return [meeting]
 
     def _node(self, row: Row, feeds: list[Node], in_branch: bool) -> Node:
-        node = Node(row, in_branch, feeds, takes_image=not feeds)
+        layer = row.layer if isinstance(row, LayerRow) else None
+        node = Node(row, layer, len(self.nodes), in_branch, feeds, takes_image=not feeds)
         for feed in feeds:
             feed.after.append(node)
         self.nodes.append(node)
+        if layer is not None:
+            self._of_class[type(layer)].append(node)
         return node

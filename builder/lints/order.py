@@ -11,13 +11,14 @@ from builder.lints.families import (
     DROPOUTS,
     KEEPING_LINEAR,
     NEVER_NEGATIVE,
+    PASSING,
     RESHAPING,
     SOFTMAXES,
     TWO_SIDED,
     is_depthwise,
     is_pointwise,
 )
-from builder.lints.flow import Node
+from builder.lints.flow import Kinds, Node
 
 
 class BiasBeforeBatchNorm(Lint, code="bias-before-batch-norm", severity="info"):
@@ -31,7 +32,7 @@ class BiasBeforeBatchNorm(Lint, code="bias-before-batch-norm", severity="info"):
     """
 
     def findings(self, network: Network) -> Iterator[Finding]:
-        for node in network.flow.nodes:
+        for node in network.flow.of(AFFINE):
             layer = node.layer
             if not isinstance(layer, AFFINE) or not layer.bias or not _is_over_channels(node):
                 continue
@@ -57,7 +58,7 @@ class TwoActivations(Lint, code="two-activations", severity="info"):
     """
 
     def findings(self, network: Network) -> Iterator[Finding]:
-        for node, source in _activated_twice(network):
+        for node, source in _activated_twice(network, ACTIVATIONS):
             if not _is_half_used(node, source):
                 message = f"`{node.name}` is an activation of what the activation `{source.name}` gives"
                 yield Finding.at(node, message, "keep one of the two")
@@ -75,16 +76,16 @@ class SigmoidAfterRelu(Lint, code="sigmoid-after-relu", severity="warning"):
     """
 
     def findings(self, network: Network) -> Iterator[Finding]:
-        for node, source in _activated_twice(network):
+        for node, source in _activated_twice(network, TWO_SIDED):
             if _is_half_used(node, source):
                 message = f"`{node.name}` is given nothing negative, by `{source.name}`, and uses half of its range"
                 yield Finding.at(node, message, f"keep one of the two, such as `{source.row.kind}`")
 
 
-def _activated_twice(network: Network) -> Iterator[tuple[Node, Node]]:
-    """Activations with the activation before them."""
-    for node in network.flow.nodes:
-        sources = node.sources((*RESHAPING, *DROPOUTS)) if node.is_one(ACTIVATIONS) else []
+def _activated_twice(network: Network, activations: Kinds) -> Iterator[tuple[Node, Node]]:
+    """Those of the activations that have another one before them, and that."""
+    for node in network.flow.of(activations):
+        sources = node.sources(PASSING)
         if sources and all(source.is_one(ACTIVATIONS) for source in sources):
             yield node, sources[0]
 
@@ -109,8 +110,8 @@ class MissingActivation(Lint, code="missing-activation", severity="warning"):
     """
 
     def findings(self, network: Network) -> Iterator[Finding]:
-        for node in network.flow.nodes:
-            if not node.is_one(AFFINE) or is_depthwise(node.layer):
+        for node in network.flow.of(AFFINE):
+            if is_depthwise(node.layer):
                 continue
             for source in node.sources(KEEPING_LINEAR):
                 if source.is_one(AFFINE) and not is_depthwise(source.layer) and not _is_bottleneck(source):
@@ -136,7 +137,7 @@ class DropoutBeforeLastLayer(Lint, code="dropout-before-last-layer", severity="i
     """
 
     def findings(self, network: Network) -> Iterator[Finding]:
-        tail = network.flow.tail(AFFINE)
+        tail = [*network.flow.tail(AFFINE)]
         if not tail or not tail[-1].is_one(AFFINE):
             return
         for node in tail[-1].before:
@@ -158,8 +159,9 @@ class DropoutBeforeBatchNorm(Lint, code="dropout-before-batch-norm", severity="i
     """
 
     def findings(self, network: Network) -> Iterator[Finding]:
-        for node in network.flow.nodes:
-            for source in node.sources((*RESHAPING, *ACTIVATIONS, *SOFTMAXES)) if node.is_one((BatchNorm,)) else ():
+        through = (*RESHAPING, *ACTIVATIONS, *SOFTMAXES)
+        for node in network.flow.of((BatchNorm,)):
+            for source in node.sources(through):
                 if source.is_one(DROPOUTS):
                     message = f"`{node.name}` learns the variance of what `{source.name}` gives in training only"
                     yield Finding.at(source, message, "move the dropout behind the last batch norm")

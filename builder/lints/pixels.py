@@ -13,6 +13,8 @@ from builder.plan import LayerRow
 # Pixels that the thing to be recognised takes, where it is smaller than the image: LeCun et al. 1998, section III-A.
 OBJECTS = {"mnist": (20, 20), "mnist_sample": (20, 20)}
 
+STEPPING = (SlidingConvolution, Pooling)  # their windows have a stride
+
 
 class LostPixels(Lint, code="lost-pixels", severity="info"):
     """A size that a stride doesn't divide is rounded down, and the last rows and columns of a map are left out. Where
@@ -27,21 +29,21 @@ class LostPixels(Lint, code="lost-pixels", severity="info"):
     """
 
     def findings(self, network: Network) -> Iterator[Finding]:
-        image = network.plan.spec.input[1:]
-        height, width = Reach(network.flow, (image[0], image[1])).lost
-        if not (height or width) or any(_gaps(node) for node in network.flow.nodes):
+        flow, image = network.flow, network.plan.spec.input[1:]
+        leaving = [node for node in flow.nodes if node.layer and node.layer.slides and any(left_out(node))]
+        if not leaving or any(map(_gaps, flow.of(STEPPING))):
             return  # gaps have a lint of their own
+        first = next((node for node in leaving if not _is_shortcut(node)), leaving[0])
+        height, width = Reach(flow, (image[0], image[1])).lost
         lost = [
             f"{_noun(noun, units)} {units_text(units)}" for noun, units in (("row", height), ("column", width)) if units
         ]
-        for node in network.flow.nodes:
-            if any(left_out(node)) and not _is_shortcut(node):
-                message = (
-                    f"no output depends on {' and '.join(lost)} of the {_area(image)} image; `{node.name}` is the "
-                    "first layer that leaves units of its input out"
-                )
-                yield Finding.at(node, message, "let its stride divide what it is given, or add padding")
-                return
+        if lost:
+            message = (
+                f"no output depends on {' and '.join(lost)} of the {_area(image)} image; `{first.name}` is the "
+                "first layer that leaves units of its input out"
+            )
+            yield Finding.at(first, message, "let its stride divide what it is given, or add padding")
 
 
 class StrideLargerThanKernel(Lint, code="stride-larger-than-kernel", severity="info"):
@@ -58,7 +60,7 @@ class StrideLargerThanKernel(Lint, code="stride-larger-than-kernel", severity="i
     """
 
     def findings(self, network: Network) -> Iterator[Finding]:
-        for node in network.flow.nodes:
+        for node in network.flow.of(STEPPING):
             gaps = _gaps(node)
             if gaps:
                 stride, extent = gaps
@@ -112,7 +114,7 @@ class UnproductiveLayers(Lint, code="unproductive-layers", severity="info"):
     """
 
     def findings(self, network: Network) -> Iterator[Finding]:
-        found = [node for node in network.flow.nodes if _is_unproductive(node)]
+        found = [node for node in network.flow.of((SlidingConvolution,)) if _is_unproductive(node)]
         if not found:
             return
         first, image = found[0], network.plan.spec.input[1:]
@@ -120,7 +122,7 @@ class UnproductiveLayers(Lint, code="unproductive-layers", severity="info"):
         others = f" and {len(found) - 1} more convolutions" if len(found) > 1 else ""
         message = (
             f"what arrives at `{first.name}`{others} sees the whole {_area(image)} image already; "
-            f"{params / network.params:.0%} of the parameters are there"
+            f"{params / network.plan.params:.0%} of the parameters are there"
         )
         yield Finding.at(first, message, "compare a run without, reduce the map later, or take larger images")
 
@@ -128,7 +130,7 @@ class UnproductiveLayers(Lint, code="unproductive-layers", severity="info"):
 def _gaps(node: Node) -> tuple[int, int] | None:
     """The stride and the extent of a kernel that leaves gaps, if it does."""
     layer = node.layer
-    if _is_shortcut(node) or not isinstance(layer, SlidingConvolution | Pooling) or not isinstance(node.row, LayerRow):
+    if _is_shortcut(node) or not isinstance(layer, STEPPING) or not isinstance(node.row, LayerRow):
         return None
     sizes = node.row.out_shape[1:]
     for window, size in zip(layer.window(node.row.unit_shape), sizes, strict=True):

@@ -6,6 +6,7 @@ Along each axis a set of units is one whole number, a bit for each unit: a map m
 from functools import lru_cache
 
 from builder.geometry import AxisWindow
+from builder.layers import Layer, Shape
 from builder.layers.conv import SlidingConvolution
 from builder.layers.padding import ReflectionPad2d
 from builder.lints.flow import Flow, Node
@@ -26,9 +27,9 @@ class Reach:
         of_image = [(0, 0)]
         for node in reversed(flow.nodes):
             wanted = [self._asked(node.row.out_shape, after) for after in node.after]
-            if node in exits or not wanted:
+            if not wanted or node in exits:
                 wanted.append(_all_of(node.row.out_shape))
-            self._of_input[node] = needed_of_input(node, _united(wanted))
+            self._of_input[node] = needed_of_input(node, _united(wanted) if len(wanted) > 1 else wanted[0])
             if node.takes_image:
                 of_image.append(self._asked((1, *image), node))
         height, width = _all_of((1, *image))
@@ -46,16 +47,11 @@ def needed_of_input(node: Node, output: AxisUnits) -> AxisUnits:
     row = node.row
     if not isinstance(row, LayerRow):
         return output if len(row.out_shape) == 3 else _all_of(row.out_shape)
-    layer, shape = row.layer, row.unit_shape
     if row.positions > 1:
         return output  # layers see single pixels
-    if len(shape) != 3 or len(row.out_shape) != 3 or set(layer.mixes(shape)) & {1, 2} or _folds_back(node):
+    if len(row.unit_shape) != 3 or len(row.out_shape) != 3:
         return _all_of(row.in_shape)
-    if not layer.slides:
-        return output if row.out_shape[1:] == shape[1:] else _all_of(shape)
-    sides = zip(layer.window(shape), shape[1:], output, strict=True)
-    vertical, horizontal = (_needed(window, size, units) for window, size, units in sides)  # type: ignore[arg-type]
-    return vertical, horizontal
+    return _needed_by(row.layer, row.unit_shape, row.out_shape, output)
 
 
 def left_out(node: Node) -> AxisUnits:
@@ -84,14 +80,25 @@ def units_text(units: Units) -> str:
     return ", ".join(runs)
 
 
-def _folds_back(node: Node) -> bool:
+@lru_cache(maxsize=4096)
+def _needed_by(layer: Layer, shape: Shape, out_shape: Shape, output: AxisUnits) -> AxisUnits:
+    """The units of a map that a layer needs for these of the map that it gives."""
+    if not layer.slides:
+        return output if out_shape[1:] == shape[1:] and layer.mixes(shape) in ((), (0,)) else _all_of(shape)
+    if _folds_back(layer):
+        return _all_of(shape)
+    sides = zip(layer.window(shape), shape[1:], output, strict=True)
+    vertical, horizontal = (_needed(window, size, units) for window, size, units in sides)  # type: ignore[arg-type]
+    return vertical, horizontal
+
+
+def _folds_back(layer: Layer) -> bool:
     """Whether padding shows units of the map a second time."""
-    layer = node.layer
     is_convolution = isinstance(layer, SlidingConvolution) and layer.padding_mode in ("reflect", "circular")
     return is_convolution or isinstance(layer, ReflectionPad2d)
 
 
-def _all_of(shape: tuple[int, ...]) -> AxisUnits:
+def _all_of(shape: Shape) -> AxisUnits:
     if len(shape) != 3:
         return 0, 0  # no map: whoever asks for a part of what comes before asks for all
     return (1 << shape[1]) - 1, (1 << shape[2]) - 1

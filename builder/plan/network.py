@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 
 from builder.computed import Names
@@ -10,6 +11,7 @@ from builder.kinds import Misfit
 from builder.layers import Shape
 from builder.layers.base import described
 from builder.limits import MAX_PARAMS
+from builder.plan.collector import paused_collector
 from builder.plan.counting import LayerCount
 from builder.plan.named_layers import (
     by_name,
@@ -18,12 +20,13 @@ from builder.plan.named_layers import (
     is_under,
     lr_factor_problems,
 )
-from builder.plan.rows import LayerRow, ReceptiveField, Row
+from builder.plan.rows import LayerRow, Row
 from builder.plan.tables import plan_table
 from builder.plan.values import Scope
 from builder.plan.walk import Walk
 from builder.problems import Problem, SpecError, errors
 from builder.recipe import Dataset, Recipe, rules_of_size
+from builder.signals import ReceptiveField
 from builder.spec import Spec
 
 MAX_WALKS = 8  # until the calls of every block are as many as was assumed
@@ -45,17 +48,17 @@ class Plan:
     def output(self) -> Shape:
         return self.rows[-1].out_shape
 
-    @property
+    @cached_property
     def params(self) -> int:
         """Learnable numbers."""
         return sum(row.params for row in self.rows)
 
-    @property
+    @cached_property
     def buffers(self) -> int:
         """Numbers kept but not learned: running statistics."""
         return sum(row.buffers for row in self.rows)
 
-    @property
+    @cached_property
     def macs(self) -> int:
         """Multiply-accumulates for one image."""
         return sum(row.macs for row in self.rows)
@@ -74,6 +77,7 @@ class Plan:
         return plan_table(self.spec, self.rows).text()
 
 
+@paused_collector()
 def make_plan(spec: Spec) -> Plan:
     """Work out every layer's shape, receptive field, parameters and MACs.
 
@@ -84,7 +88,7 @@ def make_plan(spec: Spec) -> Plan:
     problems = list(_network_problems(plan))
     if errors(problems):
         raise SpecError([*plan.problems, *problems], plan.rows)
-    return replace(plan, warnings=(*plan.warnings, *problems))
+    return replace(plan, warnings=(*plan.warnings, *problems)) if problems else plan
 
 
 def _expanded(spec: Spec) -> Plan:

@@ -1,55 +1,13 @@
 """The rows of a plan: one for each layer, and for each composite one that holds the rows of its layers."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import dataclass
 
-from builder.geometry import AxisField
 from builder.layers import Layer
 from builder.layers.composites import Composite
 from builder.paths import Path
 from builder.problems import Use
-from builder.signals import Shape
-
-
-@dataclass(frozen=True)
-class ReceptiveField:
-    """What one unit can depend on, in pixels of the input, as (height, width)."""
-
-    fields: tuple[AxisField, AxisField]
-    image: tuple[int, int]
-
-    @property
-    def size(self) -> tuple[int, int]:
-        vertical, horizontal = self.fields
-        return vertical.size, horizontal.size
-
-    @property
-    def stride(self) -> tuple[Fraction, Fraction]:
-        vertical, horizontal = self.fields
-        return vertical.stride, horizontal.stride
-
-    @property
-    def padding(self) -> tuple[int, int]:
-        vertical, horizontal = self.fields
-        return vertical.padding, horizontal.padding
-
-    @property
-    def covers_input(self) -> bool:
-        """Whether a unit in the middle can see as much as the image has."""
-        return all(field.covers(size) for field, size in zip(self.fields, self.image, strict=True))
-
-    def to_json(self) -> dict[str, object]:
-        return {
-            "size": list(self.size),
-            "stride": [_json_number(stride) for stride in self.stride],
-            "padding": list(self.padding),
-            "covers_input": self.covers_input,
-        }
-
-
-def _json_number(number: Fraction) -> int | float:
-    return int(number) if number.denominator == 1 else float(number)
+from builder.signals import Form, ReceptiveField, Shape, Step
 
 
 @dataclass(frozen=True)
@@ -77,9 +35,18 @@ class Row:
         raise NotImplementedError
 
     @property
+    def leaving(self) -> Form:
+        """The form of what leaves."""
+        raise NotImplementedError
+
+    @property
     def rows(self) -> "tuple[Row, ...]":
         """Those of the layers that it holds."""
         return ()
+
+    def again(self, index: int, name: str, receptive_field: ReceptiveField, rows: "Sequence[Row]" = ()) -> "Row":
+        """The same at another place of a list, with these rows in it, where units may see something else."""
+        raise NotImplementedError  # for every row of every copy: `dataclasses.replace` would take twice as long
 
     @property
     def params(self) -> int:
@@ -97,10 +64,6 @@ class Row:
     def requested(self) -> Mapping[str, int | float]:
         """The parameters that `round_to` changed, with the numbers that were asked for."""
         return {}
-
-    def named(self, index: int, name: str) -> "Row":
-        """The same layer at another place of a list."""
-        return replace(self, index=index, name=name)
 
     def to_json(self) -> dict[str, object]:
         used_at = {} if self.used_at is None else {"used_at": self.used_at}
@@ -120,15 +83,41 @@ class Row:
 
 @dataclass(frozen=True)
 class LayerRow(Row):
-    """A layer of one of the kinds, applied at so many `positions` of an image (see `per_pixel`)."""
+    """A layer of one of the kinds, applied at so many `positions` of an image (see `per_pixel`).
+
+    `step` is what it makes of the form that arrives.
+    """
 
     layer: Layer
+    step: Step
     positions: int = 1
     asked_for: tuple[tuple[str, int | float], ...] = ()
 
     @property
     def kind(self) -> str:
         return self.layer.kind
+
+    @property
+    def leaving(self) -> Form:
+        return self.step.form
+
+    def again(self, index: int, name: str, receptive_field: ReceptiveField, rows: Sequence[Row] = ()) -> "LayerRow":
+        return LayerRow(
+            index,
+            name,
+            self.line,
+            self.used_at,
+            self.path,
+            self.uses,
+            self.in_shape,
+            self.unit_shape,
+            self.out_shape,
+            receptive_field,
+            self.layer,
+            self.step,
+            self.positions,
+            self.asked_for,
+        )
 
     @property
     def params(self) -> int:
@@ -159,7 +148,8 @@ class GroupRow(Row):
 
     word: str  # the composite's kind, or the block's name
     composite: Composite
-    unit_out_shape: Shape
+    before: Form  # of what arrives
+    after: Form  # of what leaves
     children: tuple[Row, ...]
     is_open: bool = False  # a layer inside failed: what leaves is not known, and the children end before that layer
 
@@ -167,9 +157,37 @@ class GroupRow(Row):
     def kind(self) -> str:
         return self.word
 
+    def again(self, index: int, name: str, receptive_field: ReceptiveField, rows: Sequence[Row] = ()) -> "GroupRow":
+        return GroupRow(
+            index,
+            name,
+            self.line,
+            self.used_at,
+            self.path,
+            self.uses,
+            self.in_shape,
+            self.unit_shape,
+            self.out_shape,
+            receptive_field,
+            self.word,
+            self.composite,
+            self.before,
+            self.after,
+            tuple(rows),
+        )
+
     @property
     def rows(self) -> tuple[Row, ...]:
         return self.children
+
+    @property
+    def unit_out_shape(self) -> Shape:
+        """What it gives, for each pixel of a map where it is applied to them."""
+        return self.after.shape
+
+    @property
+    def leaving(self) -> Form:
+        return self.after
 
     @property
     def own_params(self) -> int:
@@ -178,15 +196,15 @@ class GroupRow(Row):
 
     @property
     def params(self) -> int:
-        return self.own_params + sum(row.params for row in self.children)
+        return self.own_params + sum([row.params for row in self.children])
 
     @property
     def buffers(self) -> int:
-        return sum(row.buffers for row in self.children)
+        return sum([row.buffers for row in self.children])
 
     @property
     def macs(self) -> int:
-        return sum(row.macs for row in self.children)
+        return sum([row.macs for row in self.children])
 
     def to_json(self) -> dict[str, object]:
         return super().to_json() | {"layers": [row.to_json() for row in self.children]}

@@ -1,6 +1,6 @@
 """The rows of a plan as a table, and as JSON."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from builder.layers.base import shape_text
@@ -11,6 +11,7 @@ from builder.table import Column, Table
 
 FORMAT = 1
 INDENT = "  "  # for each level that a row stands below another
+MAX_FITTING = 3  # rows that are shown before a layer that fails
 
 
 def plan_table(spec: Spec, rows: Sequence[Row]) -> Table:
@@ -64,6 +65,35 @@ def _cells(row: Row, level: int) -> tuple[str, ...]:
 def is_open(row: Row) -> bool:
     """Whether a layer inside failed."""
     return isinstance(row, GroupRow) and row.is_open
+
+
+def last_fitting(spec: Spec, rows: Sequence[Row]) -> list[str]:
+    """The end of the table of a spec in which a layer fails, in columns: name, kind, and what the row gives.
+
+    The last rows before that layer are shown, and the composites that it stands in; nothing if it is the first.
+    """
+    way = list(_down_to_failure(rows))
+    fitting = [row for row, _ in way if not is_open(row)]
+    if not fitting:
+        return []
+    last = fitting[-MAX_FITTING:]
+    begin = ("...", "", "") if len(last) < len(fitting) else ("input", "", shape_text(spec.input))
+    shown = [(row, level) for row, level in way if is_open(row) or any(row is other for other in last)]
+    cells = [begin, *(_fitting_cells(row, level) for row, level in shown)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in cells]
+
+
+def _down_to_failure(rows: Sequence[Row], level: int = 0) -> Iterator[tuple[Row, int]]:
+    """The rows, and those in the composites in which a layer failed, with their levels."""
+    for row in rows:
+        yield row, level
+        if is_open(row):
+            yield from _down_to_failure(row.rows, level + 1)
+
+
+def _fitting_cells(row: Row, level: int) -> tuple[str, str, str]:
+    return INDENT * level + row.name, row.kind, "" if is_open(row) else shape_text(row.out_shape)
 
 
 def _number_text(number: float) -> str:

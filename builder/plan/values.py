@@ -6,7 +6,7 @@ from functools import cache
 
 from builder.circles import circular_block
 from builder.computed import Names, value_of
-from builder.expressions import Layers, Value
+from builder.expressions import Layers, Rounded, Value
 from builder.hints import layer_kinds, with_all_it_needs
 from builder.items import Argument, Block, CallItem, GivenItem, GivenLayers, GroupItem, Item, LayerItem
 from builder.kinds import required_names
@@ -158,8 +158,16 @@ def _bare(word: str) -> Layer | None:
     return cls() if cls and not required_names(cls) else None
 
 
+def value_key(value: object) -> object:
+    """What tells a value from all others: 1, 1.0 and true are three, and `round_to` remembers what it was asked for."""
+    if isinstance(value, tuple):
+        return tuple(map(value_key, value))
+    return type(value), value, value.requested if isinstance(value, Rounded) else None
+
+
 def iteration_names(lists: Mapping[str, tuple[Value, ...]], times: int, names: Names) -> Iterator[Names]:
     """The names inside each iteration of a `repeat`."""
     for index in range(times):
         own: dict[str, Value] = {name: values[index] for name, values in lists.items()}
-        yield Names(own | {"index": index, "count": times}, names)
+        own |= {"index": index, "count": times}
+        yield Names(own, names)

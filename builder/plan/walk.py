@@ -5,25 +5,23 @@ that led to its place.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from builder.computed import Names
-from builder.expressions import Value
 from builder.items import (
-    FOR_FIELD,
     WHEN_FIELD,
     Block,
     CallItem,
     GivenItem,
+    GivenLayers,
     GroupItem,
     Item,
     LayerItem,
     RepeatItem,
 )
-from builder.kinds import Misfit, parameters
+from builder.kinds import Misfit
 from builder.layers import Layer
 from builder.layers.composites import (
     BRANCHES_LIST,
@@ -33,23 +31,34 @@ from builder.layers.composites import (
     Composite,
     Group,
     LayerScale,
-    Repeat,
     Residual,
 )
 from builder.limits import MAX_INTERVALS, MAX_LAYERS, MAX_NESTING
-from builder.paths import path_text, where
-from builder.plan.fitting import through
+from builder.paths import Path, path_text, where
+from builder.plan.copies import Pattern
+from builder.plan.fitting import Fitting
 from builder.plan.maker import Maker
-from builder.plan.rows import GroupRow, LayerRow, ReceptiveField, Row
-from builder.plan.values import Scope, ValueItem, argument_value, entered, iteration_names, standing_for
+from builder.plan.rows import GroupRow, LayerRow, Row
+from builder.plan.seats import ListNames, Seat, arm_text, collapsed, list_text
+from builder.plan.values import (
+    Scope,
+    ValueItem,
+    argument_value,
+    entered,
+    iteration_names,
+    standing_for,
+    value_key,
+)
 from builder.problems import Problem, SpecError, Use, did_you_mean, show
-from builder.signals import Signal
-from builder.source import Node
+from builder.scopes import OF_ITERATION, used_names
+from builder.signals import ReceptiveField, Shape, Signal
 from builder.spec import Spec
 
 GROUP = Group()
-(TIMES,) = parameters(Repeat)
 NAMED_ARMS = (Residual, LayerScale)  # whose lists of layers are groups of their own, under the lists' names
+RowFields = tuple[
+    int, str, int | None, int | None, Path, tuple[Use, ...], Shape, Shape, Shape, ReceptiveField
+]  # in the order of `Row`
 
 
 class Walk:
@@ -60,10 +69,12 @@ class Walk:
         self.block_counts = block_counts
         self.block_calls: Counter[str] = Counter()
         self._maker = Maker(spec)
+        self._fitting = Fitting()
         self._num_rows = 0
         self._num_intervals = 0
+        self._calls: dict[object, Pattern] = {}
+        self._varying: dict[Path, list[str]] = {}
         self._constants = Names(spec.constants)
-        self._image = (spec.input[1], spec.input[2])
 
     @property
     def warnings(self) -> list[Problem]:
@@ -80,10 +91,10 @@ class Walk:
     def _chain(self, items: Iterable[Item], signal: Signal, scope: Scope) -> tuple[list[Row], Signal]:
         """The rows of layers one after another, and what leaves the last."""
         rows: list[Row] = []
-        names = _ListNames()
+        names, inside = ListNames(), scope.deeper()
         for item in items:
             try:
-                row, signal = self._row(item, signal, signal, scope, names, len(rows))
+                row, signal = self._row(item, signal, signal, inside, names, len(rows))
             except SpecError as error:
                 raise SpecError(error.problems, [*rows, *error.rows]) from None
             if row:
@@ -91,12 +102,12 @@ class Walk:
         return rows, signal
 
     def _row(
-        self, written: Item, signal: Signal, around: Signal, scope: Scope, names: "_ListNames", index: int
+        self, written: Item, signal: Signal, around: Signal, scope: Scope, names: ListNames, index: int
     ) -> tuple[Row | None, Signal]:
         """The row of one item, if it is there. `around` is what arrives where its `when` stands."""
-        if scope.depth > MAX_NESTING:
+        if scope.depth > MAX_NESTING + 1:
             raise scope.too_deep(written)
-        found = self._resolved(written, around, scope.deeper())
+        found = self._resolved(written, around, scope)
         if found is None:
             return None, signal
         item, inner = found
@@ -111,7 +122,7 @@ class Walk:
         if self._num_rows > MAX_LAYERS:
             message = f"the spec expands to more than {MAX_LAYERS:,} layers"
             raise self._maker.error(item, Misfit("too-many-layers", message, "repeat less"), inner)
-        return self._made_row(item, _Seat(index, name), signal, inner)
+        return self._made_row(item, Seat(index, name), signal, inner)
 
     def _resolved(self, item: Item, signal: Signal, scope: Scope) -> tuple[Item, Scope] | None:
         """The item itself, or what `$activation` stands for, and the scope of its text."""
@@ -138,7 +149,7 @@ class Walk:
 
     # --- items ---
 
-    def _made_row(self, item: Item, seat: "_Seat", signal: Signal, scope: Scope) -> tuple[Row, Signal]:
+    def _made_row(self, item: Item, seat: Seat, signal: Signal, scope: Scope) -> tuple[Row, Signal]:
         if isinstance(item, LayerItem):
             return self._layer(item, seat, signal, scope)
         try:
@@ -147,7 +158,7 @@ class Walk:
             row = self._open_row(item, seat, signal, scope, error.rows, item.word)
             raise SpecError(error.problems, [row]) from None
 
-    def _holding(self, item: Item, seat: "_Seat", signal: Signal, scope: Scope) -> tuple[Row, Signal]:
+    def _holding(self, item: Item, seat: Seat, signal: Signal, scope: Scope) -> tuple[Row, Signal]:
         """The row of an item that holds others."""
         if isinstance(item, RepeatItem):
             return self._repeat(item, seat, signal, scope)
@@ -156,20 +167,15 @@ class Walk:
         assert isinstance(item, CallItem)  # there are no other items once `$activation` is resolved
         return self._call(item, seat, signal, scope)
 
-    def _layer(self, item: LayerItem, seat: "_Seat", signal: Signal, scope: Scope) -> tuple[Row, Signal]:
+    def _layer(self, item: LayerItem, seat: Seat, signal: Signal, scope: Scope) -> tuple[Row, Signal]:
         made, asked_for = (item.layer, ()) if item.layer else self._maker.made(item, signal, scope)
         assert isinstance(made, Layer)  # as its item says
         layer = made
-        after = self._maker.fit(item, scope, lambda: through(layer, seat.name, signal))
-        if after.fields is not signal.fields:
+        step, after = self._maker.fit(item, scope, lambda: self._fitting.through(layer, seat.name, signal))
+        if after.receptive_field is not signal.receptive_field:
             self._count_intervals(item, after, scope)
-        row = LayerRow(
-            **self._common(item, seat, signal, after, scope),
-            layer=layer,
-            positions=signal.positions,
-            asked_for=asked_for,
-        )
-        return row, after
+        common = _common(item, seat, signal, after, scope)
+        return LayerRow(*common, layer, step, signal.form.positions, asked_for), after
 
     def _count_intervals(self, item: Item, after: Signal, scope: Scope) -> None:
         """Units that each see something else are listed one by one; many layers of them would take for ever."""
@@ -179,7 +185,7 @@ class Walk:
             hint = "let adaptive pooling divide the map, and scale maps by whole numbers"
             raise self._maker.error(item, Misfit("too-many-intervals", message, hint), scope)
 
-    def _group(self, item: GroupItem, seat: "_Seat", signal: Signal, scope: Scope) -> tuple[Row, Signal]:
+    def _group(self, item: GroupItem, seat: Seat, signal: Signal, scope: Scope) -> tuple[Row, Signal]:
         composite = item.composite
         if composite is None:
             made, _ = self._maker.made(item, signal, scope)
@@ -201,7 +207,7 @@ class Walk:
         for misfit in composite.remarks(signal, arms):
             self._maker.warn(item, misfit, scope)
         row = self._group_row(item, seat, signal, after, scope, composite, rows)
-        return (_collapsed(row), after) if isinstance(composite, Group) else (row, after)
+        return (collapsed(row), after) if isinstance(composite, Group) else (row, after)
 
     def _branches(
         self, item: GroupItem, composite: Composite, signal: Signal, scope: Scope
@@ -213,20 +219,21 @@ class Walk:
             hint = "at least 2 must remain, whatever `when` leaves out"
             raise self._maker.error(item, Misfit("too-few-branches", message, hint), scope)
         entrance = self._maker.fit(item, scope, lambda: composite.entrance(signal, len(there)))
-        names, rows, arms, problems = _ListNames(), list[Row](), list[Arm](), list[Problem]()
+        names, inside = ListNames(), scope.deeper()
+        rows, arms, problems = list[Row](), list[Arm](), list[Problem]()
         for branch in item.lists[BRANCHES_LIST]:
             if not any(branch is other for other in there):
                 names.of(branch)  # it keeps its number
                 continue
             try:
-                row, after = self._row(branch, entrance, signal, scope, names, len(rows))
+                row, after = self._row(branch, entrance, signal, inside, names, len(rows))
             except SpecError as error:
                 problems += error.problems
                 rows += error.rows
                 continue
             if row:
                 rows.append(row)
-                arms.append(Arm(_arm_text(row, branch), after))
+                arms.append(Arm(arm_text(row, branch), after))
         if problems:
             raise SpecError(problems, rows)
         return rows, arms
@@ -246,60 +253,55 @@ class Walk:
                 inner, after = self._chain(items, composite.entrance(signal, len(lists)), scope.deeper())
             except SpecError as error:
                 problems += error.problems
-                seat = _Seat(len(rows), name)
+                seat = Seat(len(rows), name)
                 rows.append(self._open_row(item, seat, signal, scope, error.rows, GROUP.kind))
                 continue
             if name == SHORTCUT_LIST and not inner:
                 continue  # the way around is the identity
-            seat = _Seat(len(rows), name)
+            seat = Seat(len(rows), name)
             rows.append(self._group_row(item, seat, signal, after, scope, GROUP, inner))
-            arms.append(Arm(_list_text(name, items), after))
+            arms.append(Arm(list_text(name, items), after))
         if problems:
             raise SpecError(problems, rows)
         return rows, arms
 
-    def _repeat(self, item: RepeatItem, seat: "_Seat", signal: Signal, scope: Scope) -> tuple[Row, Signal]:
-        lists = {name: self._list(item, name, node, scope) for name, node in item.lists_of_values.items()}
-        times = self._times(item, lists, scope)
-        (items,) = item.lists.values()
+    def _repeat(self, item: RepeatItem, seat: Seat, signal: Signal, scope: Scope) -> tuple[Row, Signal]:
+        lists = self._maker.lists(item, scope)
+        times = self._maker.times(item, lists, scope)
+        varying = self._varying_names(item)
+        patterns: dict[object, Pattern] = {}
         rows, after = list[Row](), signal
         for index, names in enumerate(iteration_names(lists, times, scope.names)):
-            before = after
+            key = (after.form, *[value_key(names[name]) for name in varying])
+            copy = Seat(index, str(index))
+            walk = partial(self._iteration, item, copy, after, scope, names)
             try:
-                inner, after = self._chain(items, before, replace(scope, names=names))
+                row, after = self._once(patterns, key, copy, after, walk)
             except SpecError as error:
-                opened = self._open_row(item, _Seat(index, str(index)), before, scope, error.rows, GROUP.kind)
-                raise SpecError(error.problems, [*rows, opened]) from None
-            row = self._group_row(item, _Seat(index, str(index)), before, after, scope, GROUP, inner)
-            rows.append(_collapsed(row))
+                raise SpecError(error.problems, [*rows, *error.rows]) from None
+            rows.append(row)
         return self._group_row(item, seat, signal, after, scope, GROUP, rows, item.word), after
 
-    def _list(self, item: RepeatItem, name: str, node: Node, scope: Scope) -> tuple[Value, ...]:
-        path = (*item.path, FOR_FIELD, name)
-        value = self._maker.written_value(node, path, scope)
-        if isinstance(value, tuple):
-            return value
-        message = f"`{name}` of `for` is {show(value)}"
-        raise scope.error(Problem("wrong-type", message, node.place, "write a list of values", path_text(path)))
+    def _iteration(
+        self, item: RepeatItem, seat: Seat, signal: Signal, scope: Scope, names: Names
+    ) -> tuple[Row, Signal]:
+        (items,) = item.lists.values()
+        try:
+            rows, after = self._chain(items, signal, replace(scope, names=names))
+        except SpecError as error:
+            opened = self._open_row(item, seat, signal, scope, error.rows, GROUP.kind)
+            raise SpecError(error.problems, [opened]) from None
+        return collapsed(self._group_row(item, seat, signal, after, scope, GROUP, rows)), after
 
-    def _times(self, item: RepeatItem, lists: Mapping[str, tuple[Value, ...]], scope: Scope) -> int:
-        if item.times is None:
-            return self._common_length(item, lists, scope)
-        times: int = self._maker.checked(item.times, TIMES, item.path, scope)
-        return times
+    def _varying_names(self, item: RepeatItem) -> list[str]:
+        """The names by which one iteration may differ from another."""
+        if item.path not in self._varying:
+            (items,) = item.lists.values()
+            used = set(used_names(GivenLayers(items)))
+            self._varying[item.path] = [name for name in (*item.lists_of_values, *OF_ITERATION) if name in used]
+        return self._varying[item.path]
 
-    def _common_length(self, item: RepeatItem, lists: Mapping[str, tuple[Value, ...]], scope: Scope) -> int:
-        lengths = {name: len(values) for name, values in lists.items()}
-        first = next(iter(lengths))
-        for name, length in lengths.items():
-            if length != lengths[first]:
-                message = f"the lists of `for` differ in length: `{first}` has {lengths[first]}, `{name}` has {length}"
-                path = path_text((*item.path, FOR_FIELD, name))
-                place = item.lists_of_values[name].place
-                raise scope.error(Problem("unequal-lists", message, place, "give all of them as many values", path))
-        return lengths[first]
-
-    def _call(self, item: CallItem, seat: "_Seat", signal: Signal, scope: Scope) -> tuple[Row, Signal]:
+    def _call(self, item: CallItem, seat: Seat, signal: Signal, scope: Scope) -> tuple[Row, Signal]:
         block = self._block(item, scope)
         with_channels = scope.with_channels(signal.channels)
         given = {
@@ -308,14 +310,41 @@ class Walk:
         }
         number = self.block_calls[block.name]
         self.block_calls[block.name] += 1
-        of_call = {"block_index": number, "block_count": self.block_counts.get(block.name, 1)}
-        uses = (Use(block.name, item.head), *scope.uses)
-        call = Scope(Names(of_call, self._constants), uses, scope.depth)
-        order = self.spec.orders[block.name]
-        inside = self._maker.told(call, lambda: entered(block, order, given, call, signal.channels))
-        rows, after = self._chain(block.items, signal, inside)
-        row = self._group_row(item, seat, signal, after, scope, GROUP, rows, block.name)
-        return _collapsed(row), after
+
+        def walk() -> tuple[Row, Signal]:
+            of_call = {"block_index": number, "block_count": self.block_counts.get(block.name, 1)}
+            uses = (Use(block.name, item.head), *scope.uses)
+            call = Scope(Names(of_call, self._constants), uses, scope.depth)
+            order = self.spec.orders[block.name]
+            inside = self._maker.told(call, lambda: entered(block, order, given, call, signal.channels))
+            rows, after = self._chain(block.items, signal, inside)
+            row = self._group_row(item, seat, signal, after, scope, GROUP, rows, block.name)
+            return collapsed(row), after
+
+        key = (item.path, item.word, scope.uses, scope.depth, signal.form, *map(value_key, given.values()))
+        return self._once(self._calls, key, seat, signal, walk)
+
+    def _once(
+        self,
+        patterns: dict[object, Pattern],
+        key: object,
+        seat: Seat,
+        signal: Signal,
+        walk: Callable[[], tuple[Row, Signal]],
+    ) -> tuple[Row, Signal]:
+        """What a walk gives, or a copy of what one gave for the same key, which tells apart all that rows depend on."""
+        if self.spec.counts_calls:
+            return walk()
+        pattern = patterns.get(key)
+        if pattern and self._num_rows + pattern.num_rows <= MAX_LAYERS:
+            copy = pattern.copied(seat, signal)
+            if copy:
+                self._num_rows += pattern.num_rows
+                return copy
+        num_rows = self._num_rows
+        row, after = walk()
+        patterns[key] = Pattern(row, self._num_rows - num_rows)
+        return row, after
 
     def _block(self, item: CallItem, scope: Scope) -> Block:
         """The block that is called; `$activation` may name one that is not there, or that wants arguments."""
@@ -331,24 +360,10 @@ class Walk:
 
     # --- rows ---
 
-    def _common(self, item: Item, seat: "_Seat", signal: Signal, after: Signal, scope: Scope) -> dict[str, Any]:
-        return {
-            "index": seat.index,
-            "name": seat.name,
-            "line": item.line,
-            "used_at": scope.used_at,
-            "path": item.path,
-            "uses": scope.uses,
-            "in_shape": signal.full_shape,
-            "unit_shape": signal.shape,
-            "out_shape": after.full_shape,
-            "receptive_field": ReceptiveField(after.fields, self._image),
-        }
-
     def _group_row(
         self,
         item: Item,
-        seat: "_Seat",
+        seat: Seat,
         signal: Signal,
         after: Signal,
         scope: Scope,
@@ -356,56 +371,28 @@ class Walk:
         rows: Sequence[Row],
         word: str = "",
     ) -> GroupRow:
-        common = self._common(item, seat, signal, after, scope)
-        return GroupRow(
-            **common,
-            word=word or composite.kind,
-            composite=composite,
-            unit_out_shape=after.shape,
-            children=tuple(rows),
-        )
+        common = _common(item, seat, signal, after, scope)
+        return GroupRow(*common, word or composite.kind, composite, signal.form, after.form, tuple(rows))
 
     def _open_row(
-        self, item: Item, seat: "_Seat", signal: Signal, scope: Scope, rows: Sequence[Row], word: str
+        self, item: Item, seat: Seat, signal: Signal, scope: Scope, rows: Sequence[Row], word: str
     ) -> GroupRow:
         """What was made of an item before a layer in it failed."""
         row = self._group_row(item, seat, signal, signal, scope, GROUP, rows, word)
         return replace(row, is_open=True)
 
 
-@dataclass(frozen=True, slots=True)
-class _Seat:
-    """A place in a list: the position, and the name."""
-
-    index: int
-    name: str
-
-
-class _ListNames:
-    """The names of the items of one list, in the order in which they come."""
-
-    def __init__(self) -> None:
-        self._ordinals: Counter[str] = Counter()
-        self._taken: dict[str, Item] = {}
-
-    def of(self, item: Item) -> tuple[str, Item | None]:
-        """The name of the next item, and the one that has it already."""
-        self._ordinals[item.word] += 1
-        name = item.given_name or f"{item.word}_{self._ordinals[item.word]}"
-        other = self._taken.get(name)
-        self._taken[name] = item
-        return name, other
-
-
-def _collapsed(row: GroupRow) -> Row:
-    """A call, a group or an iteration that holds a single layer is that layer, under the outer name."""
-    return row.children[0].named(row.index, row.name) if len(row.children) == 1 else row
-
-
-def _arm_text(row: Row, item: Item) -> str:
-    return f"`{row.name}`" + (f" (line {item.line})" if item.line is not None else "")
-
-
-def _list_text(name: str, items: Sequence[Item]) -> str:
-    line = items[0].line
-    return f"`{name}`" + (f" (line {line})" if line is not None else "")
+def _common(item: Item, seat: Seat, signal: Signal, after: Signal, scope: Scope) -> RowFields:
+    """What every row has."""
+    return (
+        seat.index,
+        seat.name,
+        item.line,
+        scope.used_at,
+        item.path,
+        scope.uses,
+        signal.form.full_shape,
+        signal.shape,
+        after.form.full_shape,
+        after.receptive_field,
+    )

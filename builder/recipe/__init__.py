@@ -111,11 +111,16 @@ class Recipe(Kind):
         default=(),
     )
     precision: Annotated[str, Choice(PRECISIONS)] = parameter(
-        "numbers to compute with, weights staying float32; `auto` is bfloat16 where the processor has it, else float32",
+        "numbers to compute with, weights staying float32; `auto` is bfloat16 where that is right and fast",
         default="float32",
     )
     channels_last: Annotated[bool | str, WordOr(("auto",), Boolean())] = parameter(
-        "keep the channels of a pixel side by side in memory; `auto` on a GPU in less than float32", default="auto"
+        "keep the channels of a pixel side by side in memory; `auto` except on a GPU in float32", default="auto"
+    )
+    fast_algorithms: Flag = parameter(
+        "faster ways to compute convolutions, pooling, steps and, in tests, batch norm, equal up to rounding; dropout "
+        "draws other masks of the same distribution",
+        default=True,
     )
     compile: Flag = parameter("let torch.compile make one program of the network", default=False)
     deterministic: Flag = parameter(

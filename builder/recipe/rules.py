@@ -78,8 +78,7 @@ def _class_rules(recipe: "Recipe") -> Iterator[Misfit]:
 
 def _augmentation_rules(recipe: "Recipe") -> Iterator[Misfit]:
     for index, augmentation in enumerate(recipe.augmentations):
-        misfit = augmentation.check_images(recipe.dataset.image)
-        if misfit:
+        for misfit in augmentation.check_images(recipe.dataset.image):
             yield replace(misfit, field=f"augmentations[{index}].{augmentation.kind}.{misfit.field}")
 
 

@@ -17,7 +17,7 @@ from builder.fields import (
     parameter,
 )
 from builder.kinds import Kind, Misfit
-from builder.limits import MAX_EPOCHS, MAX_LISTS
+from builder.limits import MAX_EPOCHS, MAX_LISTS, MAX_STEPS
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer as TorchOptimizer
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
     from builder.recipe.optimizers import Optimizer
 
-Epochs = Annotated[int, Integer(1, MAX_EPOCHS)]
+Interval = Annotated[str, Choice(("step", "epoch"))]
+_COUNT = Integer(1, MAX_STEPS)  # of intervals
 
+INTERVAL = "whether the learning rate changes after each step, or after each epoch"
 FACTOR = "factor on the learning rate"
 LOWEST = "the lowest learning rate, the same for all parameters"
 
@@ -34,9 +36,22 @@ LOWEST = "the lowest learning rate, the same for all parameters"
 class Scheduler(Kind, family="scheduler"):
     """How the learning rate changes during a run. Behind a warm-up, steps and epochs count from where that ends."""
 
-    per_epoch: ClassVar[bool] = False  # stepped after each epoch; else after each step
     spans_run: ClassVar[bool] = False  # its shape depends on the length of the run
     needs_validation: ClassVar[bool] = False  # it looks at the loss on the validation images
+
+    @property
+    def interval(self) -> str:
+        """After each of what it is stepped: a `step`, or an `epoch`."""
+        raise NotImplementedError
+
+    @property
+    def per_epoch(self) -> bool:
+        """Whether it is stepped after each epoch; else after each step."""
+        return self.interval == "epoch"
+
+    def length(self, total_steps: int, steps_per_epoch: int) -> int:
+        """So many steps in its own intervals; of epochs, one that a warm-up has begun counts whole."""
+        return -(-total_steps // steps_per_epoch) if self.per_epoch else total_steps
 
     def check_run(self, optimizer: "Optimizer", total_steps: int) -> Misfit | None:
         """What is wrong with this schedule for this optimizer over a run of so many steps, if anything."""
@@ -51,6 +66,7 @@ class OneCycle(Scheduler, kind="one_cycle"):
     """Up to max_lr and down to almost nothing, over the whole run (Smith & Topin 2018, arXiv:1708.07120)."""
 
     spans_run: ClassVar = True
+    interval: ClassVar = "step"
 
     max_lr: Positive = parameter("the highest learning rate, such as 0.01; the optimizer's own is not used")
     pct_start: Probability = parameter("share of the run that climbs", default=0.3)
@@ -106,19 +122,21 @@ class Cosine(Scheduler, kind="cosine"):
     spans_run: ClassVar = True
 
     eta_min: NonNegative = parameter(LOWEST, default=0.0)
+    interval: Interval = parameter(INTERVAL, default="step")
 
     def scheduler(self, optimizer: "TorchOptimizer", total_steps: int, steps_per_epoch: int) -> "LRScheduler":
         from torch.optim.lr_scheduler import CosineAnnealingLR
 
-        return CosineAnnealingLR(optimizer, T_max=total_steps, eta_min=self.eta_min)
+        return CosineAnnealingLR(optimizer, T_max=self.length(total_steps, steps_per_epoch), eta_min=self.eta_min)
 
 
 class CosineRestarts(Scheduler, kind="cosine_restarts"):
     """Half a cosine down, then from the top again, and again (Loshchilov & Hutter 2017, arXiv:1608.03983)."""
 
-    T_0: Epochs = parameter("epochs until the first restart, such as 5")
+    T_0: Annotated[int, Integer(1, MAX_EPOCHS)] = parameter("epochs until the first restart, such as 5")
     T_mult: Count = parameter("factor on the epochs from each restart to the next", default=1)
     eta_min: NonNegative = parameter(LOWEST, default=0.0)
+    interval: Interval = parameter(INTERVAL, default="step")
 
     def cycle_after(self, epochs: int) -> tuple[int, int]:
         """Where it is after so many epochs: the epochs since the last restart, and those until the next."""
@@ -131,7 +149,7 @@ class CosineRestarts(Scheduler, kind="cosine_restarts"):
     def scheduler(self, optimizer: "TorchOptimizer", total_steps: int, steps_per_epoch: int) -> "LRScheduler":
         from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts
 
-        first = self.T_0 * steps_per_epoch
+        first = self.T_0 if self.per_epoch else self.T_0 * steps_per_epoch
         return CosineAnnealingWarmRestarts(optimizer, T_0=first, T_mult=self.T_mult, eta_min=self.eta_min)
 
 
@@ -142,12 +160,17 @@ class Linear(Scheduler, kind="linear"):
 
     start_factor: Annotated[float, Number(above=0, maximum=1)] = parameter(f"{FACTOR} at the beginning, such as 1")
     end_factor: Probability = parameter(f"{FACTOR} at the end, such as 0")
+    interval: Interval = parameter(INTERVAL, default="step")
 
     def scheduler(self, optimizer: "TorchOptimizer", total_steps: int, steps_per_epoch: int) -> "LRScheduler":
         from torch.optim.lr_scheduler import LinearLR
 
-        start, end = self.start_factor, self.end_factor
-        return LinearLR(optimizer, start_factor=start, end_factor=end, total_iters=total_steps)
+        return LinearLR(
+            optimizer,
+            start_factor=self.start_factor,
+            end_factor=self.end_factor,
+            total_iters=self.length(total_steps, steps_per_epoch),
+        )
 
 
 class Polynomial(Scheduler, kind="polynomial"):
@@ -156,24 +179,24 @@ class Polynomial(Scheduler, kind="polynomial"):
     spans_run: ClassVar = True
 
     power: Positive = parameter("1 is a straight line; with more it falls early, with less late", default=1.0)
+    interval: Interval = parameter(INTERVAL, default="step")
 
     def scheduler(self, optimizer: "TorchOptimizer", total_steps: int, steps_per_epoch: int) -> "LRScheduler":
         from torch.optim.lr_scheduler import PolynomialLR
 
-        return PolynomialLR(optimizer, total_iters=total_steps, power=self.power)
+        return PolynomialLR(optimizer, total_iters=self.length(total_steps, steps_per_epoch), power=self.power)
 
 
 class Step(Scheduler, kind="step"):
-    """Multiplies the learning rate by gamma every step_size epochs."""
+    """Multiplies the learning rate by gamma every step_size epochs, or steps."""
 
-    per_epoch: ClassVar = True
-
-    step_size: Epochs = parameter("epochs between two changes, such as 1")
+    step_size: Annotated[int, _COUNT] = parameter("epochs (or steps, by `interval`) between two changes, such as 1")
     gamma: Positive = parameter(FACTOR, default=0.1)
+    interval: Interval = parameter(INTERVAL, default="epoch")
 
-    def changes(self, epochs: int) -> int:
-        """How often the learning rate has changed after so many epochs."""
-        return epochs // self.step_size
+    def changes(self, intervals: int) -> int:
+        """How often the learning rate has changed after so many intervals."""
+        return intervals // self.step_size
 
     def scheduler(self, optimizer: "TorchOptimizer", total_steps: int, steps_per_epoch: int) -> "LRScheduler":
         from torch.optim.lr_scheduler import StepLR
@@ -182,18 +205,17 @@ class Step(Scheduler, kind="step"):
 
 
 class MultiStep(Scheduler, kind="multi_step"):
-    """Multiplies the learning rate by gamma after each epoch that is a milestone."""
+    """Multiplies the learning rate by gamma after each epoch, or step, that is a milestone."""
 
-    per_epoch: ClassVar = True
-
-    milestones: Annotated[tuple[int, ...], ListOf(Integer(1, MAX_EPOCHS), 1, MAX_LISTS)] = parameter(
-        "epochs after which it changes, such as [3, 5]"
+    milestones: Annotated[tuple[int, ...], ListOf(_COUNT, 1, MAX_LISTS)] = parameter(
+        "epochs (or steps, by `interval`) after which it changes, such as [3, 5]"
     )
     gamma: Positive = parameter(FACTOR, default=0.1)
+    interval: Interval = parameter(INTERVAL, default="epoch")
 
-    def changes(self, epochs: int) -> int:
-        """How often the learning rate has changed after so many epochs."""
-        return sum(milestone <= epochs for milestone in self.milestones)
+    def changes(self, intervals: int) -> int:
+        """How often the learning rate has changed after so many intervals."""
+        return sum(milestone <= intervals for milestone in self.milestones)
 
     def scheduler(self, optimizer: "TorchOptimizer", total_steps: int, steps_per_epoch: int) -> "LRScheduler":
         from torch.optim.lr_scheduler import MultiStepLR
@@ -202,15 +224,14 @@ class MultiStep(Scheduler, kind="multi_step"):
 
 
 class Exponential(Scheduler, kind="exponential"):
-    """Multiplies the learning rate by gamma after every epoch."""
-
-    per_epoch: ClassVar = True
+    """Multiplies the learning rate by gamma after every epoch, or step."""
 
     gamma: Positive = parameter(f"{FACTOR}, such as 0.9")
+    interval: Interval = parameter(INTERVAL, default="epoch")
 
-    def changes(self, epochs: int) -> int:
-        """How often the learning rate has changed after so many epochs."""
-        return epochs
+    def changes(self, intervals: int) -> int:
+        """How often the learning rate has changed after so many intervals."""
+        return intervals
 
     def scheduler(self, optimizer: "TorchOptimizer", total_steps: int, steps_per_epoch: int) -> "LRScheduler":
         from torch.optim.lr_scheduler import ExponentialLR
@@ -221,7 +242,7 @@ class Exponential(Scheduler, kind="exponential"):
 class ReduceOnPlateau(Scheduler, kind="reduce_on_plateau"):
     """Multiplies the learning rate by factor when the loss on the validation images no longer falls."""
 
-    per_epoch: ClassVar = True
+    interval: ClassVar = "epoch"
     needs_validation: ClassVar = True
 
     factor: Annotated[float, Number(above=0, below=1)] = parameter(FACTOR, default=0.1)
@@ -253,4 +274,4 @@ class ReduceOnPlateau(Scheduler, kind="reduce_on_plateau"):
         )
 
 
-Stepwise = Step | MultiStep | Exponential  # they multiply by gamma, after some epochs
+Stepwise = Step | MultiStep | Exponential  # they multiply by gamma, after some intervals

@@ -1,23 +1,26 @@
 """What a finished run makes of images: `runner.py test` and `runner.py predict`."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from builder.data.images import Images, load_data
 from builder.data.pictures import find_pictures, read_picture
 from builder.exits import Status, Stop, UsageError, output, reported, say, stop_if_asked
+from builder.modules import Call
 from builder.runs.trained import TrainedRun, load_run, probabilities
 from builder.table import Column, Table
 from builder.training.device import choose_device
-from builder.training.engine import Engine, Forward
-from builder.training.evaluation import TestResult, evaluate
+from builder.training.engine import Engine, apply_settings
+from builder.training.evaluation import TEST_BATCH_SIZE, TestResult, evaluate, itself
+from builder.training.failures import explained
 
 PICTURES_AT_ONCE = 100  # in memory, and in a batch
+LESS_MEMORY = "free some, or choose another device with --device"
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Prediction:
     classes: Sequence[tuple[str, float]]
 
 
+@explained(f"with {TEST_BATCH_SIZE:,} images at a time; {LESS_MEMORY}", "testing")
 def test(
     run: str,
     runs: Path,
@@ -46,6 +50,9 @@ def test(
         offline: whether nothing may be downloaded.
         device: the name of one; by default a GPU if there is one, wherever the network was trained.
         quiet: whether only the results are printed.
+
+    Raises:
+        TrainingError: memory runs out.
     """
     trained = load_run(run, runs)
     where = choose_device(device or "auto")
@@ -63,16 +70,18 @@ def test(
     return Status.DONE
 
 
-def _as_in_training(trained: TrainedRun, device: torch.device) -> Forward:
-    """How the run called its network, so that the same comes out; in float32 on a device that can't do that."""
+def _as_in_training(trained: TrainedRun, device: torch.device) -> Callable[[nn.Module], Call]:
+    """How the run called networks to test them, so that the same comes out; in float32 if the device can't do that."""
+    recipe = trained.recipe.changed(precision=trained.precision, compile=False)
+    apply_settings(recipe)
     try:
-        recipe = trained.recipe.changed(precision=trained.precision, compile=False)
-        return Engine(recipe, trained.model, device).forward_of(trained.model)
+        return Engine(recipe, trained.model, device).testing
     except UsageError:
-        say(f"testing in float32: {device} doesn't compute in {trained.precision}, as the run did")
-        return trained.model
+        say(f"computing in float32: {device} doesn't compute in {trained.precision}, as the run did")
+        return itself
 
 
+@explained(f"with {PICTURES_AT_ONCE} pictures at a time; {LESS_MEMORY}", "predicting")
 def predict(run: str, paths: Sequence[str], runs: Path, *, device: str | None) -> Status:
     """Print what a finished run takes pictures for; those that can't be read are said, and the others predicted.
 
@@ -81,17 +90,20 @@ def predict(run: str, paths: Sequence[str], runs: Path, *, device: str | None) -
         paths: pictures, and folders of pictures.
         runs: where runs are kept.
         device: the name of one; by default a GPU if there is one.
+
+    Raises:
+        TrainingError: memory runs out.
     """
     trained = load_run(run, runs)
     where = choose_device(device or "auto")
-    trained.model.to(where)
+    call = _as_in_training(trained, where)(trained.model.to(where).eval())
     pictures, status = _found(paths)
     predictions: list[Prediction] = []
     for start in range(0, len(pictures), PICTURES_AT_ONCE):
         stop_if_asked()
         read, failure = _read(pictures[start : start + PICTURES_AT_ONCE], trained)
         status = status or failure
-        predictions += _predicted(read, trained, where) if read else ()
+        predictions += _predicted(read, trained, call, where) if read else ()
     if predictions:
         with output() as stream:
             prediction_table(predictions).print(stream)
@@ -123,11 +135,11 @@ def _read(pictures: Sequence[Path], trained: TrainedRun) -> tuple[dict[Path, Ten
 
 
 @torch.inference_mode()
-def _predicted(read: dict[Path, Tensor], trained: TrainedRun, device: torch.device) -> list[Prediction]:
+def _predicted(read: dict[Path, Tensor], trained: TrainedRun, call: Call, device: torch.device) -> list[Prediction]:
     unlabelled = torch.zeros(len(read), dtype=torch.int64)
     images = Images(torch.stack(list(read.values())), unlabelled, trained.mean, trained.std)
     inputs, _ = images.batch(slice(None))
-    shares = probabilities(trained.model(inputs.to(device)).float().cpu())
+    shares = probabilities(call(inputs.to(device)).cpu())
     names = trained.dataset.classes
     best = shares.topk(min(2, len(names)), dim=1)
     return [

@@ -66,7 +66,7 @@ def check_same_run(kept: Spec, asked: Spec) -> None:
         kind = now.scheduler.kind
         raise ResumeError(
             f"`{kind}` spans the run: with {now.epochs} epochs instead of {before.epochs} all of its learning rates "
-            "would have been others; train anew, or choose a schedule that counts in epochs"
+            "would have been others; train anew, or choose one that doesn't span it, such as `step`"
         )
 
 

@@ -4,14 +4,16 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from builder.data.images import Images
+from builder.modules import Call
 from builder.recipe.averaging import Averaging
 from builder.training.engine import Engine
-from builder.training.evaluation import TEST_BATCH_SIZE
 from builder.training.freezing import Frozen
+
+STATISTICS_BATCH_SIZE = 1000  # large, for a mean of batches' variances is too small by what the batches differ
 
 
 class Average:
@@ -30,7 +32,7 @@ class Average:
         self._averaging = averaging
         self._averaged = averaging.averaged(model)
         self._frozen = Frozen(self._averaged.module, frozen)
-        self._forward = engine.forward_of(self._averaged.module)
+        self._forward = engine.training(self._averaged.module)
 
     @property
     def model(self) -> nn.Module:
@@ -62,7 +64,7 @@ class Average:
 @torch.no_grad()
 def compute_statistics(
     model: nn.Module,
-    forward: Callable[[Tensor], Tensor],
+    forward: Call,
     images: Images,
     frozen: Collection[nn.Module],
     between_batches: Callable[[], None],
@@ -83,7 +85,7 @@ def compute_statistics(
         norm.train()
     try:
         positions = torch.arange(len(images), device=images.labels.device)
-        for indices in positions.tensor_split(-(-len(images) // TEST_BATCH_SIZE)):
+        for indices in positions.tensor_split(-(-len(images) // STATISTICS_BATCH_SIZE)):
             between_batches()
             inputs, _ = images.batch(indices)
             forward(inputs)

@@ -1,53 +1,101 @@
-"""How the arithmetic of a run is done: in which precision, in which order in memory, compiled or not.
+"""How the arithmetic of a run is done: in which precision, in which order in memory, by which algorithms.
 
 The network stays what it is; only how it is called differs.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from builder.exits import UsageError, say
-from builder.recipe import FLOAT16_NEEDS_A_GPU, INSTEAD_OF_FLOAT16, Recipe
+from builder.algorithms.calls import Calls, Watch, unwatched
+from builder.exits import say
+from builder.modules import Call
+from builder.recipe import Recipe
 from builder.training.failures import is_out_of_memory
+from builder.training.precision import dtype_of
 
 OWN_THREADS = torch.get_num_threads()
-DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
-
-Forward = Callable[[Tensor], Tensor]
+FUSED = (SGD, Adam, AdamW)  # of our optimizers those that torch fuses on CPUs and GPUs alike
 
 
 class Engine:
-    """Calls a network as a recipe says. Without a word from it that is `model(inputs)`, in float32."""
+    """Calls a network as a recipe says: inputs to outputs, both float32."""
 
     def __init__(self, recipe: Recipe, model: nn.Module, device: torch.device) -> None:
+        """Prepare to call networks like the model.
+
+        Args:
+            recipe: says how; its precision isn't `auto` any more.
+            model: the one in training, or one that was.
+            device: where it is computed.
+
+        Raises:
+            UsageError: the device doesn't compute in this precision.
+        """
         self._device = device
-        self.precision = chosen_precision(recipe.precision, device)
-        self._dtype = DTYPES.get(self.precision)
+        self.precision = recipe.precision
+        self._dtype = dtype_of(self.precision, device)
         # float16 has so small a range that gradients vanish unless the loss is made larger, and they smaller again.
         self._scaler = torch.amp.GradScaler(device.type) if self.precision == "float16" else None
+        self._has_fast_algorithms = recipe.fast_algorithms
         self.is_channels_last = chosen_order(recipe.channels_last, self.precision, device)
         if self.is_channels_last:
             arrange(model)
-        self.forward = self.forward_of(compiled(model) if recipe.compile else model)
+        self.forward = self.training(model)
+        if recipe.compile:
+            self.forward = compiled(self._prepared(torch.compile(model)), self.forward)
 
-    def forward_of(self, call: Forward) -> Forward:
-        """How to call a network of this make, the trained one or an average: inputs to outputs, both float32."""
-        if self._dtype is None and not self.is_channels_last:
+    def training(self, model: nn.Module, watch: Watch = unwatched) -> Call:
+        """How to call a network of this make while it learns."""
+        return self._prepared(self._call(model, watch, is_testing=False))
+
+    def testing(self, model: nn.Module) -> Call:
+        """How to call a network of this make that is in eval mode, as long as its weights stay what they are."""
+        return self._prepared(self._call(model, unwatched, is_testing=True))
+
+    def _call(self, model: nn.Module, watch: Watch, *, is_testing: bool) -> Call:
+        calls = Calls(
+            dtype=self._dtype,
+            is_fast=self._has_fast_algorithms,
+            is_on_cpu=self._device.type == "cpu",
+            is_testing=is_testing,
+            watch=watch,
+        )
+        return calls.of(model)
+
+    def _prepared(self, call: Call) -> Call:
+        if self._dtype == torch.float32 and not self.is_channels_last:
             return call
 
         def forward(inputs: Tensor) -> Tensor:
             if self.is_channels_last:
                 inputs = inputs.contiguous(memory_format=torch.channels_last)
-            with torch.autocast(self._device.type, self._dtype, enabled=self._dtype is not None):
+            if self._dtype == torch.float32:
+                return call(inputs)
+            with torch.autocast(self._device.type, self._dtype):
                 output = call(inputs)
             return output.float()
 
         return forward
+
+    def fuse(self, optimizer: Optimizer) -> None:
+        """Let torch take a step of all parameters in one call, where it has such a call.
+
+        To be called again when a state was loaded: that call wants weights and state in one order in memory, and the
+        state may come from a run that had another.
+        """
+        if type(optimizer) not in FUSED:
+            return
+        for group in optimizer.param_groups:
+            group["fused"] = self._has_fast_algorithms or None
+        for parameter, state in optimizer.state.items():
+            for name, value in state.items():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
     def backward(self, loss: Tensor) -> None:
         (self._scaler.scale(loss) if self._scaler else loss).backward()
@@ -75,31 +123,11 @@ class Engine:
             self._scaler.load_state_dict(dict(state))
 
 
-def chosen_precision(asked: str, device: torch.device) -> str:
-    """The precision on this device; `auto` takes bfloat16 where the processor computes in it.
-
-    Raises:
-        UsageError: float16 is asked for without a GPU.
-    """
-    if asked == "float16" and device.type == "cpu":
-        raise UsageError(f"{FLOAT16_NEEDS_A_GPU}; {INSTEAD_OF_FLOAT16}")
-    if asked != "auto":
-        return asked
-    return "bfloat16" if computes_bfloat16(device) else "float32"
-
-
-def computes_bfloat16(device: torch.device) -> bool:
-    """Whether there are instructions for it; elsewhere it is only slower."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type == "cpu":
-        return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
-    return False
-
-
 def chosen_order(asked: bool | str, precision: str, device: torch.device) -> bool:
-    """Whether channels come last in memory; `auto`: where a GPU's units for small numbers want them so."""
-    return asked is True or (asked == "auto" and device.type == "cuda" and precision != "float32")
+    """Whether channels come last in memory; `auto`: on a CPU, and where a GPU's small numbers want it."""
+    if asked != "auto":
+        return asked is True
+    return device.type == "cpu" or (device.type == "cuda" and precision != "float32")
 
 
 def arrange(model: nn.Module) -> None:
@@ -109,32 +137,38 @@ def arrange(model: nn.Module) -> None:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
-def compiled(model: nn.Module) -> Forward:
-    """The network through `torch.compile`; where the first call shows that this can't be, itself, with a sentence."""
-    fast: Forward = torch.compile(model)
-    chosen: list[Forward] = []
+def compiled(fast: Call, plain: Call) -> Call:
+    """A compiled way to call a network, until it shows that this can't be; from then on another, with a sentence.
 
-    def first_call(inputs: Tensor) -> Tensor:
+    Not only the first call can show it: a smaller last batch is compiled anew.
+    """
+    ways = [fast, plain]
+
+    def call(inputs: Tensor) -> Tensor:
+        if len(ways) == 1:
+            return ways[0](inputs)
         try:
-            output = fast(inputs)
-            chosen.append(fast)
+            return ways[0](inputs)
         except Exception as error:  # whatever a compiler lacks on this machine
             if is_out_of_memory(error):
                 raise
             say(f"torch.compile doesn't work here ({type(error).__name__}); going on without it")
-            chosen.append(model)
-            output = model(inputs)
-        return output
+            del ways[0]
+        return plain(inputs)
 
-    return lambda inputs: chosen[0](inputs) if chosen else first_call(inputs)
+    return call
 
 
 def apply_settings(recipe: Recipe) -> None:
     """Set what torch knows for the whole process: threads, and algorithms that give the same bits each time.
 
-    To be called before anything is computed; what a recipe leaves open becomes torch's own choice again.
+    With fast algorithms, numbers too small to be written in full become zero: processors take many times as long for
+    them, and they change nothing. To be called before anything is computed; what a recipe leaves open becomes torch's
+    own choice again.
     """
+    torch.set_flush_denormal(recipe.fast_algorithms)
     torch.set_num_threads(recipe.threads or OWN_THREADS)
     if recipe.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it CUDA's products refuse to begin
-    torch.use_deterministic_algorithms(recipe.deterministic)
+    if recipe.deterministic != torch.are_deterministic_algorithms_enabled():  # to set it imports a compiler
+        torch.use_deterministic_algorithms(recipe.deterministic)

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from builder.data.images import Images
+from builder.modules import Call
 
-TEST_BATCH_SIZE = 1000
+TEST_BATCH_SIZE = 128  # so few that what a layer gives is still in a cache when the next one takes it
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,13 +47,18 @@ class TestResult:
         return tuple(row[index] / sum(row) if sum(row) else None for index, row in enumerate(rows))
 
 
+def itself(model: nn.Module) -> Call:
+    """A model is called as it is."""
+    return model
+
+
 @torch.inference_mode()
 def evaluate(
     model: nn.Module,
     images: Images,
     loss: nn.Module,
     between_batches: Callable[[], None] = lambda: None,
-    forward: Callable[[Tensor], Tensor] | None = None,
+    calling: Callable[[nn.Module], Call] = itself,
 ) -> TestResult:
     """Show all the images to the network, without learning from them.
 
@@ -61,15 +67,16 @@ def evaluate(
         images: at least one.
         loss: takes (the output, the labels).
         between_batches: may raise, to end this early.
-        forward: how to call the model, if it isn't called itself.
+        calling: how to call a model in eval mode.
     """
     model.eval()
+    call = calling(model)
     total_loss = 0.0
     scores = []
     for start in range(0, len(images), TEST_BATCH_SIZE):
         between_batches()
         inputs, labels = images.batch(slice(start, start + TEST_BATCH_SIZE))
-        output = (forward or model)(inputs)  # (n, classes)
+        output = call(inputs)  # (n, classes)
         total_loss += loss(output, labels).item() * len(labels)
         scores.append(output.to("cpu", torch.float32))
     return TestResult(total_loss / len(images), torch.cat(scores), images.labels.cpu())

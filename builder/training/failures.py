@@ -12,11 +12,12 @@ NOT_DETERMINISTIC = "does not have a deterministic implementation"
 
 
 @contextmanager
-def explained(doing: str) -> Iterator[None]:
+def explained(doing: str, work: str = "training") -> Iterator[None]:
     """Turn the errors of torch that have a cure into a sentence.
 
     Args:
         doing: what needs the memory, and what would need less, as in `with batch_size 64; write a smaller one`.
+        work: what ends.
 
     Raises:
         TrainingError: memory runs out, or `deterministic` asks for what torch can't do on this device.
@@ -25,7 +26,7 @@ def explained(doing: str) -> Iterator[None]:
         yield
     except (RuntimeError, MemoryError) as error:
         if is_out_of_memory(error):
-            raise TrainingError(f"training stopped: out of memory {doing}") from None
+            raise TrainingError(f"{work} stopped: out of memory {doing}") from None
         if NOT_DETERMINISTIC in str(error):
             operation = str(error).split()[0]
             reason = f"training stopped: torch has no deterministic {operation} on this device"

@@ -119,18 +119,24 @@ def train_step(session: Session, indices: Tensor) -> float:
 
 def backpropagate(session: Session, indices: Tensor, whole: Tensor | None = None) -> float:
     """Add the gradients of a batch, or of a part of a `whole` one, and give its loss, or its share in the whole."""
-    images = session.data.train
-    inputs, targets = session.batch(images, indices)  # (n, channels, height, width); (n,) or, mixed, (n, classes)
-    loss: Tensor = session.loss(session.engine.forward(inputs), targets)
-    if whole is not None:
-        loss = loss * session.recipe.loss.share(targets, images.labels.index_select(0, whole))
+    # (n, channels, height, width); (n,) or, mixed, (n, classes)
+    inputs, targets = session.batch(session.data.train, indices)
+    loss = batch_loss(session, session.engine.forward(inputs), targets, whole)
     if loss.requires_grad:  # it doesn't where nothing learns
         session.engine.backward(loss)
     return loss.item()
+
+
+def batch_loss(session: Session, output: Tensor, targets: Tensor, whole: Tensor | None) -> Tensor:
+    """The mean loss of a batch, or its share in that of the `whole` one at these positions."""
+    loss: Tensor = session.loss(output, targets)
+    if whole is None:
+        return loss
+    return loss * session.recipe.loss.share(targets, session.data.train.labels.index_select(0, whole))
 
 
 def test_on(session: Session, images: Images, keeper: Keeper) -> TestResult:
     """Test the network as it stands, or the average of its weights."""
     model = session.tested_model
     with explained(f"testing {TEST_BATCH_SIZE:,} images at a time; make the network smaller"):
-        return evaluate(model, images, session.test_loss, keeper.between_batches, session.engine.forward_of(model))
+        return evaluate(model, images, session.test_loss, keeper.between_batches, session.engine.testing)

@@ -1,5 +1,6 @@
 """Putting a run back to where it was stopped."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,6 +35,11 @@ def dataset_so_far(checkpoint: Checkpoint | None, recipe: Recipe) -> Dataset:
     written = recipe.dataset
     is_written = checkpoint is None or checkpoint.state["dataset"] == written.kind
     return written if is_written else written.fallback_dataset or written
+
+
+def precisions_so_far(checkpoint: Checkpoint | None) -> Mapping[str, str]:
+    """The precision that the run has computed in, by the type of its device; a clock is not to choose another."""
+    return {checkpoint.state["device"]: checkpoint.state["environment"]["precision"]} if checkpoint else {}
 
 
 def restore(session: Session, checkpoint: Checkpoint | None, directory: RunDirectory, is_strict: bool) -> None:

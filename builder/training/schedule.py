@@ -1,6 +1,7 @@
 """The learning rate over the course of a run: the warm-up, then the scheduler."""
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 from torch.optim import Optimizer
@@ -22,12 +23,14 @@ class Schedule:
         self._optimizer = optimizer
         self._warmup = recipe.warmup
         self._warmup_steps = self._warmup.num_steps(steps_per_epoch) if self._warmup else 0
-        self._total_steps = recipe.epochs * steps_per_epoch
         self._per_epoch = recipe.scheduler is not None and recipe.scheduler.per_epoch
         self._scheduler: LRScheduler | None = None
+        self._last_step: float = inf  # behind it there is no learning rate, and torch may divide by zero
         if recipe.scheduler:
-            left = self._total_steps - self._warmup_steps
+            total_steps = recipe.epochs * steps_per_epoch
+            left = total_steps - self._warmup_steps
             self._scheduler = recipe.scheduler.scheduler(optimizer, left, steps_per_epoch)
+            self._last_step = total_steps if recipe.scheduler.spans_run else inf
         self._first_lrs = [group["lr"] for group in optimizer.param_groups]  # of the scheduler
         self._steps = 0
         self._warm_up()
@@ -42,8 +45,8 @@ class Schedule:
         self._steps += 1
         if self._steps <= self._warmup_steps:
             self._warm_up()
-        elif self._scheduler and not self._per_epoch and self._steps < self._total_steps:
-            self._scheduler.step()  # behind the last step there is no learning rate, and torch may divide by zero
+        elif self._scheduler and not self._per_epoch and self._steps < self._last_step:
+            self._scheduler.step()
 
     def after_epoch(self, validation_loss: float | None) -> None:
         """To be called after the last step of each epoch, with the loss on the validation images if there are any."""

@@ -17,8 +17,11 @@ from builder.training.engine import Engine
 from builder.training.evaluation import TestResult
 from builder.training.freezing import Frozen
 from builder.training.parameter_groups import parameter_groups
+from builder.training.precision import chosen_precision
 from builder.training.sampler import Sampler
 from builder.training.schedule import Schedule
+
+TRIED_IMAGES = 8  # for `precision: auto`
 
 
 @dataclass
@@ -59,7 +62,15 @@ class Session:
     Every random choice follows from the recipe's seed, which torch has been given before `model` was built.
     """
 
-    def __init__(self, plan: Plan, model: nn.Sequential, data: Data) -> None:
+    def __init__(self, plan: Plan, model: nn.Sequential, data: Data, before: Mapping[str, str] | None = None) -> None:
+        """Prepare to train.
+
+        Args:
+            plan: what the model was built from.
+            model: the network.
+            data: what it is trained and tested on, on the device.
+            before: what `precision: auto` has chosen in the same run, by the type of the device.
+        """
         recipe = plan.spec.require_recipe()
         self.plan = plan
         self.model = model
@@ -71,7 +82,11 @@ class Session:
         self.optimizer = recipe.optimizer.optimizer(parameter_groups(model, recipe))
         self.schedule = Schedule(recipe, self.optimizer, self.sampler.num_batches)
         self.augment = _augmentations(recipe, data)
-        self.engine = Engine(recipe, model, self.device)
+        precision = (before or {}).get(self.device.type, recipe.precision)
+        tried = data.train.batch(slice(0, TRIED_IMAGES))[0]
+        precision = chosen_precision(precision, model, tried, self.device)
+        self.engine = Engine(recipe.changed(precision=precision), model, self.device)
+        self.engine.fuse(self.optimizer)
         self.average = Average(model, recipe.averaging, recipe.freeze, self.engine) if recipe.averaging else None
         self.loss = recipe.loss.training_loss().to(self.device)
         self.test_loss = recipe.loss.test_loss().to(self.device)
@@ -155,6 +170,7 @@ class Session:
         for name, record in (("counts", self.counts), ("best", self.best)):
             for field in fields(record):
                 setattr(record, field.name, state[name][field.name])
+        self.engine.fuse(self.optimizer)
         set_random_states(state["random"], self.device)
 
     def _parts(self) -> Iterator[tuple[str, Any]]:
