@@ -37,6 +37,7 @@ from builder.training.session import Session
 
 CPU = torch.device("cpu")
 CLOCKS: Mapping[str, Callable[[], float]] = {"processor": time.process_time, "wall": time.perf_counter}
+SAME_OPERATIONS = ["training.fast_algorithms=false", "training.channels_last=false"]
 NEVER = float("inf")  # seconds: a checkpoint takes time of its own
 
 TRIVIAL = """\
@@ -150,7 +151,8 @@ def plan_of(case: Case, folder: Path) -> Plan:
     path.write_text(case.spec, encoding="utf-8")
     batch_size = load_spec(path).require_recipe().batch_size
     dataset = f"{{synthetic: {{train_size: {case.steps * batch_size}}}}}"
-    return make_plan(load_spec(path, [f"training.dataset={dataset}", f"training.epochs={case.rounds + 1}"]))
+    length = [f"training.dataset={dataset}", f"training.epochs={case.rounds + 1}"]
+    return make_plan(load_spec(path, [*length, *SAME_OPERATIONS]))
 
 
 def main() -> None:

@@ -349,12 +349,26 @@ def test_on_another_device_a_folded_convolution_is_computed_by_torch(monkeypatch
     assert closest(call(inputs), model(inputs), 1e-5)
 
 
-def test_layers_are_reordered_only_where_relu_stands_right_before_the_pooling() -> None:
-    layers = [
-        ("a", nn.ReLU()),
-        ("b", nn.MaxPool2d(2)),
-        ("c", nn.MaxPool2d(2)),
-        ("d", nn.ReLU()),
-        ("e", nn.AvgPool2d(2)),
-    ]
-    assert [name for name, _ in calls.reordered(layers)] == ["b", "c", "a", "d", "e"]
+def test_layers_are_reordered_only_where_nothing_but_dropout_stands_between_relu_and_pooling() -> None:
+    modules = [nn.ReLU(), nn.MaxPool2d(2), nn.MaxPool2d(2), nn.ReLU(), nn.AvgPool2d(2)]
+    assert [name for name, _ in calls.reordered([*zip("abcde", modules, strict=True)])] == ["b", "c", "a", "d", "e"]
+    modules = [nn.ReLU(), nn.Dropout(), nn.Dropout(), nn.MaxPool2d(2), nn.ReLU(), nn.Dropout()]
+    assert [name for name, _ in calls.reordered([*zip("abcdef", modules, strict=True)])] == [*"bcdaef"]
+    modules = [nn.ReLU(), nn.Sigmoid(), nn.MaxPool2d(2)]
+    assert [name for name, _ in calls.reordered([*zip("abc", modules, strict=True)])] == [*"abc"]
+
+
+@pytest.mark.parametrize("learns", [True, False])
+def test_a_relu_behind_dropout_and_pooling_is_the_one_before_them_to_the_bit(learns: bool) -> None:
+    model = nn.Sequential(nn.ReLU(), nn.Dropout(0.4), nn.MaxPool2d(3, stride=2, padding=1)).train(learns)
+    inputs = torch.randn(6, 5, 9, 8, requires_grad=True)
+    results = []
+    for call in (
+        fast().of(model),
+        lambda x: functional.max_pool2d(dropout(x.relu(), 0.4) if learns else x.relu(), 3, stride=2, padding=1),
+    ):
+        torch.manual_seed(4)
+        output = call(inputs)
+        results.append((output, torch.autograd.grad(output.square().sum(), inputs)[0]))
+    for ours, true in zip(*results, strict=True):
+        assert torch.equal(ours, true)

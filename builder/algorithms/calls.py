@@ -97,12 +97,16 @@ def joined(name: str, key: str) -> str:
 def reordered(layers: Layers) -> Layers:
     """Pooling before ReLU where it stands behind: the largest of a window is the same, and a quarter is left to do.
 
-    Outputs and gradients are the same to the bit: where a window's largest isn't positive, both give and learn nothing.
+    Dropout may stand between them, for it multiplies by nothing negative. Outputs and gradients are the same to the
+    bit: where a window's largest isn't positive, both give and learn nothing.
     """
     order = [*layers]
-    for index in range(len(order) - 1):
-        if type(order[index][1]) is nn.ReLU and type(order[index + 1][1]) is nn.MaxPool2d:
-            order[index : index + 2] = order[index + 1], order[index]
+    for index in range(len(order)):
+        if type(order[index][1]) is nn.ReLU:
+            others = (place for place in range(index + 1, len(order)) if type(order[place][1]) is not nn.Dropout)
+            behind = next(others, index)
+            if type(order[behind][1]) is nn.MaxPool2d:
+                order.insert(behind, order.pop(index))
     return order
 
 
