@@ -231,18 +231,24 @@ def test_without_fast_algorithms_every_layer_is_called_itself(model: nn.Module) 
     assert [*map(id, called)] == [*map(id, leaves)]
 
 
-def test_in_tests_batch_norm_is_part_of_the_convolution_before(model: nn.Module) -> None:
-    for _ in range(5):
-        model(torch.randn(16, 3, 12, 10) + 1)
-    model.eval()
-    inputs = torch.randn(8, 3, 12, 10)
+def called_in_tests(model: nn.Module) -> tuple[Call, list[str]]:
+    """How a network is called in tests, and the names of the layers that are."""
     names: list[str] = []
 
     def watch(name: str, call: Call) -> Call:
         names.append(name)
         return call
 
-    call = Calls(dtype=torch.float32, is_fast=True, is_on_cpu=True, is_testing=True, watch=watch).of(model)
+    ways = Calls(dtype=torch.float32, is_fast=True, is_on_cpu=True, is_testing=True, watch=watch)
+    return ways.of(model), names
+
+
+def test_in_tests_batch_norm_is_part_of_the_convolution_before(model: nn.Module) -> None:
+    for _ in range(5):
+        model(torch.randn(16, 3, 12, 10) + 1)
+    model.eval()
+    inputs = torch.randn(8, 3, 12, 10)
+    call, names = called_in_tests(model)
     with torch.inference_mode():
         assert closest(call(inputs), model(inputs), 1e-5)
     assert "batch_norm2d_1" not in names
@@ -254,13 +260,7 @@ def test_a_batch_norm_that_still_learns_its_statistics_is_not_folded(model: nn.M
     model.eval()
     model.get_submodule("batch_norm2d_1").train()
     inputs = torch.randn(8, 3, 12, 10)
-    names: list[str] = []
-
-    def watch(name: str, call: Call) -> Call:
-        names.append(name)
-        return call
-
-    call = Calls(dtype=torch.float32, is_fast=True, is_on_cpu=True, is_testing=True, watch=watch).of(model)
+    call, names = called_in_tests(model)
     assert closest(call(inputs), model(inputs), 1e-5)
     assert "batch_norm2d_1" in names
 
