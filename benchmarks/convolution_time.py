@@ -91,16 +91,18 @@ class Layer:
         return taken[-1]
 
 
-def milliseconds(steps: Mapping[str, Step], rounds: int) -> dict[str, float]:
-    """Of processors, the median over rounds in which every step has its turn."""
+def milliseconds(
+    steps: Mapping[str, Step], rounds: int, clock: Callable[[], float] = time.process_time
+) -> dict[str, float]:
+    """By default of processors, the median over rounds in which every step has its turn."""
     found: dict[str, list[float]] = {name: [] for name in steps}
     for step in steps.values():
         step()
     for _ in range(rounds):
         for name, step in steps.items():
-            started = time.process_time()
+            started = clock()
             step()
-            found[name].append(1000 * (time.process_time() - started))
+            found[name].append(1000 * (clock() - started))
     return {name: statistics.median(times) for name, times in found.items()}
 
 

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from builder import build_model, load_spec, make_plan
-from builder.algorithms import convolution
+from builder.algorithms import batch_norm, convolution
 from builder.data.images import load_data
 from builder.exits import UsageError
 from builder.training import precision
-from builder.training.engine import Engine, apply_settings
+from builder.training.engine import Engine, apply_settings, arrange
 from builder.training.evaluation import evaluate
 from builder.training.loop import train_step
 from builder.training.precision import chosen_precision
@@ -87,7 +87,10 @@ def trained(session: Session, steps: int = 3) -> dict[str, Tensor]:
     "optimizer", ["sgd", "adam", "adamw", "muon", "{sgd: {lr: 0.05, momentum: 0.9, nesterov: true}}"]
 )
 @pytest.mark.parametrize("channels_last", ["true", "false"])
-def test_a_fast_run_learns_what_a_plain_one_learns(tmp_path: Path, optimizer: str, channels_last: str) -> None:
+def test_a_fast_run_learns_what_a_plain_one_learns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str, channels_last: str
+) -> None:
+    monkeypatch.setattr(batch_norm, "MIN_NUMBERS", 0)
     written = f"training.optimizer={optimizer}"
     plain = trained(session(tmp_path, [*PLAIN, written]))
     fast = trained(session(tmp_path, [written, f"training.channels_last={channels_last}"]))
@@ -166,6 +169,20 @@ def test_numbers_too_small_to_be_written_in_full_are_zero_in_a_fast_run(tmp_path
     finally:
         apply_settings(session(tmp_path, PLAIN).recipe)
     assert float(small * 1e-10) > 0.0
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_convolution_gives_channels_last_also_of_images_with_one(channels: int) -> None:
+    model = nn.Sequential(nn.Conv2d(channels, 4, 3), nn.Linear(6, 5))
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    arrange(model)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    for dtype in (torch.float32, torch.bfloat16):
+        with torch.autocast("cpu", dtype, enabled=dtype == torch.bfloat16):
+            output = model[0](torch.randn(2, channels, 8, 8).contiguous(memory_format=torch.channels_last))
+        assert output.dtype == dtype
+        assert not output.is_contiguous()
+        assert output.is_contiguous(memory_format=torch.channels_last)
 
 
 class Wrong(nn.Linear):

@@ -7,6 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from builder.algorithms.batch_norm import batch_norm
 from builder.algorithms.convolution import by_torch, convolution, convolve, folded, is_plain
 from builder.algorithms.dropout import dropout
 from builder.modules import Call, Composite
@@ -65,6 +66,8 @@ class Calls:
             return module
         if type(module) is nn.Conv2d:
             return convolution(module, self.dtype)
+        if type(module) is nn.BatchNorm2d:
+            return batch_norm(module)
         if type(module) is nn.Dropout:
             return lambda inputs: dropout(inputs, module.p) if module.training else inputs
         return module

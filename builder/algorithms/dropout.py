@@ -16,9 +16,15 @@ def dropout(inputs: Tensor, p: float) -> Tensor:
         return inputs * 0.0
     count = inputs.numel()
     random = torch.empty(-(-count // DRAWS_EACH), dtype=torch.int64).random_(-(2**63), None)
-    factors = torch.empty(count, dtype=inputs.dtype)
-    # Writing the comparison as numbers is much faster than as truth values that then are multiplied with.
-    torch.ge(random.view(torch.int16)[:count], DRAWS // 2 - kept, out=factors)
-    factors.mul_(DRAWS / kept)
+    # Where the comparison is written as numbers of the same width, all of it is done many numbers at a time.
+    truths = random.view(torch.int16)[:count].ge_(DRAWS // 2 - kept)
+    factors = times(truths, torch.tensor(DRAWS / kept, dtype=inputs.dtype))
     # Laid over the inputs as these lie in memory.
     return inputs * factors.as_strided(inputs.shape, torch.empty_like(inputs).stride())
+
+
+def times(truths: Tensor, factor: Tensor) -> Tensor:
+    """The factor for each 1, else 0; writes over the truths if they are as wide."""
+    if factor.element_size() == truths.element_size():
+        return truths.mul_(factor.view(truths.dtype)).view(factor.dtype)
+    return truths.to(factor.dtype).mul_(factor)

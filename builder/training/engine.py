@@ -16,6 +16,7 @@ from builder.exits import say
 from builder.modules import Call
 from builder.recipe import Recipe
 from builder.training.failures import is_out_of_memory
+from builder.training.memory import keep_freed_memory
 from builder.training.precision import dtype_of
 
 OWN_THREADS = torch.get_num_threads()
@@ -134,7 +135,10 @@ def arrange(model: nn.Module) -> None:
     """Put the channels of all convolution kernels last in memory; their values stay."""
     for parameter in model.parameters():
         if parameter.dim() == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+            # Not `contiguous`: to that, kernels of a single channel are in order already, and what such a convolution
+            # gives would have its channels first.
+            ordered = torch.empty_like(parameter, memory_format=torch.channels_last)
+            parameter.data = ordered.copy_(parameter.detach())
 
 
 def compiled(fast: Call, plain: Call) -> Call:
@@ -166,6 +170,8 @@ def apply_settings(recipe: Recipe) -> None:
     them, and they change nothing. To be called before anything is computed; what a recipe leaves open becomes torch's
     own choice again.
     """
+    if recipe.fast_algorithms:
+        keep_freed_memory()
     torch.set_flush_denormal(recipe.fast_algorithms)
     torch.set_num_threads(recipe.threads or OWN_THREADS)
     if recipe.deterministic:
