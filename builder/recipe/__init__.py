@@ -118,8 +118,8 @@ class Recipe(Kind):
         "keep the channels of a pixel side by side in memory; `auto` except on a GPU in float32", default="auto"
     )
     fast_algorithms: Flag = parameter(
-        "faster ways to compute convolutions, pooling, steps and, in tests, batch norm, equal up to rounding; dropout "
-        "draws other masks of the same distribution",
+        "faster ways to compute convolutions, batch norm, pooling and steps, equal up to rounding; dropout draws other "
+        "masks of the same distribution",
         default=True,
     )
     compile: Flag = parameter("let torch.compile make one program of the network", default=False)
