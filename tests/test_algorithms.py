@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from builder import build_model, load_spec, make_plan
-from builder.algorithms import calls, convolution
+from builder.algorithms import calls, convolution, products
 from builder.algorithms.calls import Calls
 from builder.algorithms.dropout import dropout
 from builder.algorithms.lowering import Lowered
@@ -67,6 +67,27 @@ def test_a_convolution_computed_otherwise_is_the_same_convolution(
     ):
         assert ours.shape == theirs.shape
         assert closest(ours, theirs, 5e-5)
+
+
+@pytest.mark.parametrize("onednn", [True, False])
+def test_stacks_are_multiplied_alike_by_either_library(monkeypatch: pytest.MonkeyPatch, onednn: bool) -> None:
+    monkeypatch.setattr(products, "has_onednn", lambda: onednn)
+    left, right, goal = torch.randn(4, 7, 5), torch.randn(4, 6, 5), torch.randn(4, 7, 6)
+    true = left.double() @ right.double().transpose(1, 2)
+    assert closest(products.products(left, right), true, 1e-5)
+    added = goal.clone()
+    products.add_products(added, left, right)
+    assert closest(added, goal + true, 1e-5)
+    columns = torch.randn(4, 5, 7).transpose(1, 2)
+    assert closest(products.products(columns, right), columns.double() @ right.double().transpose(1, 2), 1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float32])
+def test_a_product_is_that_of_rows_with_rows(dtype: torch.dtype) -> None:
+    left, right = torch.randn(7, 5).to(dtype), torch.randn(6, 5).to(dtype)
+    found = products.product(left, right)
+    assert found.dtype == dtype
+    assert closest(found.double(), left.double() @ right.double().T, 0.01 if dtype == torch.bfloat16 else 1e-5)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -268,19 +289,21 @@ def test_a_batch_norm_that_still_learns_its_statistics_is_not_folded(model: nn.M
 @pytest.mark.parametrize(
     ("dtype", "layer", "size", "used"),
     [
-        (torch.float32, nn.Conv2d(256, 128, 3), 8, "Winograd"),
-        (torch.float32, nn.Conv2d(128, 256, 3, padding="same"), 9, "Winograd"),
-        (torch.float32, nn.Conv2d(256, 128, 3, padding="valid"), 8, "Winograd"),
-        (torch.float32, nn.Conv2d(128, 128, 3), 8, ""),
-        (torch.float32, nn.Conv2d(256, 128, 3), 6, ""),  # of 36 outputs of the tiles 16 are used
-        (torch.float32, nn.Conv2d(256, 128, 3, stride=2), 8, ""),
-        (torch.float32, nn.Conv2d(256, 128, 3, dilation=2), 8, ""),
-        (torch.float32, nn.Conv2d(256, 256, 3, groups=2), 8, ""),
-        (torch.float32, nn.Conv2d(256, 128, (3, 1)), 8, ""),
-        (torch.float32, nn.Conv2d(256, 128, 3), 5, ""),  # 16 tiles
-        (torch.bfloat16, nn.Conv2d(256, 256, 3), 5, "Lowered"),
+        (torch.float32, nn.Conv2d(256, 256, 3), 8, "Winograd"),
+        (torch.float32, nn.Conv2d(192, 400, 3, padding="same"), 9, "Winograd"),
+        (torch.float32, nn.Conv2d(256, 256, 3, padding="valid"), 8, "Winograd"),
+        (torch.float32, nn.Conv2d(256, 128, 3), 8, ""),
+        (torch.float32, nn.Conv2d(256, 256, 3), 6, ""),  # of 36 outputs of the tiles 16 are used
+        (torch.float32, nn.Conv2d(256, 256, 3, stride=2), 8, ""),
+        (torch.float32, nn.Conv2d(256, 256, 3, dilation=2), 8, ""),
+        (torch.float32, nn.Conv2d(512, 512, 3, groups=2), 8, ""),
+        (torch.float32, nn.Conv2d(256, 256, (3, 1)), 8, ""),
+        (torch.float32, nn.Conv2d(256, 256, 3), 5, ""),  # 16 tiles
+        (torch.bfloat16, nn.Conv2d(256, 256, 3), 7, "Lowered"),
         (torch.bfloat16, nn.Conv2d(256, 256, (2, 3)), 4, "Lowered"),
-        (torch.bfloat16, nn.Conv2d(256, 256, 3), 6, ""),
+        (torch.bfloat16, nn.Conv2d(256, 256, 3), 8, ""),
+        (torch.bfloat16, nn.Conv2d(256, 256, 3, padding=1), 3, "Lowered"),
+        (torch.bfloat16, nn.Conv2d(256, 256, 3, padding=1), 4, ""),
         (torch.bfloat16, nn.Conv2d(256, 255, 3), 5, ""),
         (torch.bfloat16, nn.Conv2d(256, 256, 3, padding=1, padding_mode="reflect"), 3, ""),
     ],

@@ -11,11 +11,12 @@ from builder.algorithms.winograd import KERNEL, PATCH, Grid, Winograd
 from builder.modules import Call
 
 # Where each began to pay when measured: benchmarks/results/convolutions.md.
-WINOGRAD_PRODUCTS = 0.5  # of torch's, at most: the others lie in tiles that reach beyond the map
-TRANSFORM_CHANNELS = 50  # to transform an input or an output takes as long as multiplying it with so many channels
+WINOGRAD_PRODUCT = 1.5  # the time of one in stacks of matrices, beside one of torch's
+TRANSFORM_CHANNELS = 60  # to transform an input or an output takes as long as multiplying it with so many channels
 WINOGRAD_TILES = 64  # of the whole batch, at least: below, transforming the kernels takes longer than it saves
 LOWERED_CHANNELS = 256
-LOWERED_OUTPUTS = 9  # of an image, at most
+LOWERED_OUTPUTS = 25  # of an image, at most
+LOWERED_PADDED_OUTPUTS = 9  # where zeros lie around, which only here are multiplied too
 
 
 def convolution(module: nn.Conv2d, dtype: torch.dtype) -> Call:
@@ -46,22 +47,23 @@ def is_plain(module: nn.Conv2d) -> bool:
 
 
 def winograd_pays(inputs: Tensor, weight: Tensor, padding: tuple[int, int]) -> bool:
-    """Whether the products that are saved, less in tiles that reach beyond the map, take longer than transforms do."""
+    """Whether what products take, more in tiles that reach beyond the map, and transforms is less than torch's time."""
     out_channels, in_channels, *kernel_size = weight.shape
     if kernel_size != [KERNEL, KERNEL]:
         return False
     grid = Grid.of(inputs, padding)
     tiles, outputs = prod(grid.tiles), prod(grid.out_size)
-    products = tiles * PATCH**2 / (outputs * KERNEL**2)
+    products = WINOGRAD_PRODUCT * tiles * PATCH**2 / (outputs * KERNEL**2)
     transforms = TRANSFORM_CHANNELS * (1 / in_channels + 1 / out_channels)
-    return products <= WINOGRAD_PRODUCTS and products + transforms < 1 and len(inputs) * tiles >= WINOGRAD_TILES
+    return products + transforms < 1 and len(inputs) * tiles >= WINOGRAD_TILES
 
 
 def lowering_pays(inputs: Tensor, weight: Tensor, padding: tuple[int, int]) -> bool:
     """Whether there are channels enough, and few places for them."""
     sizes = zip(inputs.shape[2:], padding, weight.shape[2:], strict=True)
     height, width = (size + 2 * around - kernel + 1 for size, around, kernel in sizes)
-    return min(weight.shape[:2]) >= LOWERED_CHANNELS and height * width <= LOWERED_OUTPUTS
+    most = LOWERED_PADDED_OUTPUTS if any(padding) else LOWERED_OUTPUTS
+    return min(weight.shape[:2]) >= LOWERED_CHANNELS and height * width <= most
 
 
 def simple_padding(module: nn.Conv2d) -> tuple[int, int] | None:

@@ -14,6 +14,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
+from builder.algorithms.products import add_products, products
+
 KERNEL = 3
 TILE = 3  # outputs of a tile, each way: of 2, 3 and 4 the fastest here, and 4 wastes more at odd sizes
 PATCH = TILE + KERNEL - 1  # inputs of a tile, each way
@@ -109,11 +111,11 @@ class Winograd(torch.autograd.Function):
         ctx.save_for_backward(inputs, weight)
         ctx.padding = padding
         grid = Grid.of(inputs, padding)
-        kernels = transformed(weight).transpose(1, 2)
+        kernels = transformed(weight)
         parts = []
         for part in inputs.split(images_at_once(grid, weight)):
-            products = torch.bmm(times(transforms().inputs, grid.patches(part)), kernels)
-            parts.append(grid.outputs(times(transforms().outputs, products)))
+            tiles = products(times(transforms().inputs, grid.patches(part)), kernels)
+            parts.append(grid.outputs(times(transforms().outputs, tiles)))
         result = torch.cat(parts).contiguous(memory_format=torch.channels_last)
         return result if bias is None else result.add_(bias.view(-1, 1, 1))
 
@@ -123,21 +125,21 @@ class Winograd(torch.autograd.Function):
         inputs, weight = ctx.saved_tensors
         of_inputs, of_weight, of_bias, _ = ctx.needs_input_grad
         grid = Grid.of(inputs, ctx.padding)
-        kernels = transformed(weight)
-        grad_kernels = torch.zeros_like(kernels)
+        kernels = transformed(weight.transpose(0, 1)) if of_inputs else None
+        grad_kernels = torch.zeros(PATCH**2, *weight.shape[:2]) if of_weight else None
         grad_inputs = []
         size = images_at_once(grid, weight)
         for part, grad_part in zip(inputs.split(size), grad.split(size), strict=True):
-            grad_products = times(transforms().outputs.T, grid.of_outputs(grad_part))
-            if of_weight:
+            grad_tiles = times(transforms().outputs.T, grid.of_outputs(grad_part))
+            if grad_kernels is not None:
                 patches = times(transforms().inputs, grid.patches(part))
-                grad_kernels.baddbmm_(grad_products.transpose(1, 2), patches)
-            if of_inputs:
-                grad_patches = times(transforms().inputs.T, torch.bmm(grad_products, kernels))
+                add_products(grad_kernels, grad_tiles.transpose(1, 2), patches.transpose(1, 2))
+            if kernels is not None:
+                grad_patches = times(transforms().inputs.T, products(grad_tiles, kernels))
                 grad_inputs.append(grid.put_back(grad_patches, part))
         return (
-            torch.cat(grad_inputs) if of_inputs else None,
-            transformed_back(grad_kernels) if of_weight else None,
+            torch.cat(grad_inputs) if grad_inputs else None,
+            None if grad_kernels is None else transformed_back(grad_kernels),
             grad.sum((0, 2, 3)) if of_bias else None,
             None,
         )
