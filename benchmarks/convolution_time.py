@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from builder.algorithms import convolution
 from builder.algorithms.lowering import Lowered
 from builder.algorithms.winograd import Winograd
+from builder.training.memory import keep_freed_memory
 
 # channels in and out, size of the square map, padding: the notebook's network, and smaller and larger ones
 LAYERS = [
@@ -31,8 +32,10 @@ LAYERS = [
     (128, 128, 7, 1),
     (128, 256, 14, 1),
     (256, 256, 5, 0),
+    (256, 256, 8, 0),
     (256, 512, 7, 0),
     (512, 512, 4, 1),
+    (512, 512, 8, 0),
     (512, 1024, 5, 0),
 ]
 Step = Callable[[], object]
@@ -114,6 +117,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    keep_freed_memory()
     print("| channels | map | precision | torch | torch, channels last | winograd | lowered | taken |")
     print("|---|---|---|---|---|---|---|---|")
     for sizes in LAYERS:
