@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from builder.algorithms.splitmix import random_words
+
 DRAWS = 2**16  # of one number: the probability is rounded to a multiple of 1/65536
 DRAWS_EACH = 4  # from one 64-bit number
 
@@ -15,7 +17,7 @@ def dropout(inputs: Tensor, p: float) -> Tensor:
     if kept == 0:
         return inputs * 0.0
     count = inputs.numel()
-    random = torch.empty(-(-count // DRAWS_EACH), dtype=torch.int64).random_(-(2**63), None)
+    random = random_words(-(-count // DRAWS_EACH))
     # Where the comparison is written as numbers of the same width, all of it is done many numbers at a time.
     truths = random.view(torch.int16)[:count].ge_(DRAWS // 2 - kept)
     factors = times(truths, torch.tensor(DRAWS / kept, dtype=inputs.dtype))
