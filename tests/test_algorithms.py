@@ -69,7 +69,10 @@ def test_a_convolution_computed_otherwise_is_the_same_convolution(
         assert closest(ours, theirs, 5e-5)
 
 
-@pytest.mark.parametrize("onednn", [True, False])
+needs_onednn = pytest.mark.skipif(not hasattr(torch.ops.mkldnn, "_linear_pointwise"), reason="torch without oneDNN")
+
+
+@pytest.mark.parametrize("onednn", [pytest.param(True, marks=needs_onednn), False])
 def test_stacks_are_multiplied_alike_by_either_library(monkeypatch: pytest.MonkeyPatch, onednn: bool) -> None:
     monkeypatch.setattr(products, "has_onednn", lambda: onednn)
     left, right, goal = torch.randn(4, 7, 5), torch.randn(4, 6, 5), torch.randn(4, 7, 6)

@@ -172,7 +172,7 @@ def test_numbers_too_small_to_be_written_in_full_are_zero_in_a_fast_run(tmp_path
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_every_convolution_gives_channels_last_also_of_images_with_one(channels: int) -> None:
+def test_a_convolution_gives_channels_last_also_of_images_with_one(channels: int) -> None:
     model = nn.Sequential(nn.Conv2d(channels, 4, 3), nn.Linear(6, 5))
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     arrange(model)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from builder.training import memory
-from builder.training.memory import LARGEST, LARGEST_ALLOWED, MMAP_THRESHOLD, TRIM_THRESHOLD, keep_freed_memory
+from builder.training.memory import LARGEST, LARGEST_ALLOWED, MMAP_THRESHOLD, NEVER, TRIM_THRESHOLD, keep_freed_memory
 
 COUNTING = """
 import resource, sys
@@ -18,8 +18,7 @@ from builder.training.memory import keep_freed_memory
 
 def step():
     for _ in range(20):
-        pieces = [torch.ones(300_000) for _ in range(10)]  # 1.2 MB each
-        pieces.append(torch.ones(10_000_000))
+        pieces = [torch.ones(300_000) for _ in range(100)]  # 1.2 MB each
         del pieces
 
 if sys.argv[1] == "keep":
@@ -62,7 +61,7 @@ def test_an_older_library_is_asked_for_what_it_allows(
     monkeypatch.setattr(memory, "ctypes", SimpleNamespace(CDLL=lambda name: library))
     monkeypatch.setattr(sys, "platform", "linux")
     keep_freed_memory()
-    assert library.calls == [(TRIM_THRESHOLD, 2**31 - 1), *((MMAP_THRESHOLD, size) for size in asked)]
+    assert library.calls == [(TRIM_THRESHOLD, NEVER), *((MMAP_THRESHOLD, size) for size in asked)]
 
 
 def test_another_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

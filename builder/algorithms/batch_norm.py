@@ -15,14 +15,14 @@ from builder.modules import Call
 # Where it began to pay when measured: benchmarks/results/batch_norms.md.
 MAX_CHANNELS = 15
 MIN_NUMBERS = 100_000  # of the whole batch
-COLUMNS = 128  # of pixels side by side, at most
+COLUMNS = 128  # pixels side by side times channels, at most
 
 
 def batch_norm(module: nn.BatchNorm2d) -> Call:
     """How to call a batch norm while it learns."""
 
     def call(inputs: Tensor) -> Tensor:
-        if pixels_at_once(inputs) == 1 or not module.training or module.weight is None or module.bias is None:
+        if not module.training or not module.affine or pixels_at_once(inputs) == 1:
             itself: Tensor = module(inputs)
             return itself
         mean, var = statistics(inputs.detach())
@@ -54,15 +54,16 @@ class Normalised(torch.autograd.Function):
             return None, grad_weight, grad_bias, None, None, None
         # What an input does by itself, less what it does by way of the mean and of the variance.
         scale = weight * inverse
-        share = -scale * len(mean) / inputs.numel()
-        grad_inputs = affine(inputs, mean, share * inverse * grad_weight, share * grad_bias)
-        grad_inputs += affine(grad, torch.zeros_like(mean), scale, torch.zeros_like(mean))
+        count = inputs.numel() // len(mean)
+        nothing = torch.zeros_like(mean)
+        grad_inputs = affine(inputs, mean, -scale * inverse * grad_weight / count, nothing)
+        grad_inputs += affine(grad, grad_bias / count, scale, nothing)  # less the mean before either is rounded
         return grad_inputs, grad_weight, grad_bias, None, None, None
 
 
 def pixels_at_once(inputs: Tensor) -> int:
     """How many pixels are taken side by side; 1 where that doesn't pay, or can't be."""
-    if inputs.dim() != 4 or not inputs.is_contiguous(memory_format=torch.channels_last):
+    if inputs.dtype == torch.float64 or not inputs.is_contiguous(memory_format=torch.channels_last):
         return 1
     channels = inputs.shape[1]
     if channels > MAX_CHANNELS or inputs.numel() < MIN_NUMBERS:

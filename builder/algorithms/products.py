@@ -1,7 +1,7 @@
 """Products of matrices, by the library that is faster at them.
 
 On a CPU torch leaves those in float32 to MKL, which uses AVX-512 on its maker's processors only; oneDNN, which torch
-has for convolutions, uses it on all, and is then twice as fast.
+has for convolutions, uses it on all. Measured on an AMD EPYC, where it is twice as fast.
 """
 
 from functools import cache
@@ -36,9 +36,10 @@ def add_products(goal: Tensor, left: Tensor, right: Tensor) -> None:
 
 @cache
 def has_onednn() -> bool:
-    """Whether it is there, and better."""
+    """Whether it is there, with a way to call it, and has AVX-512 to use."""
     return (
         torch.backends.mkldnn.is_available()
+        and bool(torch.backends.mkldnn.enabled)
         and torch.backends.cpu.get_cpu_capability() == "AVX512"
         and hasattr(torch.ops.mkldnn, "_linear_pointwise")
     )

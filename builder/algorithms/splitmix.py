@@ -1,6 +1,7 @@
 """Random bits, many at a time: SplitMix64 (Steele, Lea & Flood 2014, "Fast splittable pseudorandom number generators").
 
-Torch's own generator gives one number after another, on one core. This one computes each number from a counter.
+Torch's own generator gives one number after another, on one core. This one computes each number from a counter, so that
+several cores can.
 """
 
 from functools import cache

@@ -136,7 +136,7 @@ def arrange(model: nn.Module) -> None:
     for parameter in model.parameters():
         if parameter.dim() == 4:
             # Not `contiguous`: to that, kernels of a single channel are in order already, and what such a convolution
-            # gives would have its channels first.
+            # gives would have its channels first. (So it has if the kernel is of a single pixel, too.)
             ordered = torch.empty_like(parameter, memory_format=torch.channels_last)
             parameter.data = ordered.copy_(parameter.detach())
 
@@ -167,8 +167,8 @@ def apply_settings(recipe: Recipe) -> None:
     """Set what torch knows for the whole process: threads, and algorithms that give the same bits each time.
 
     With fast algorithms, numbers too small to be written in full become zero: processors take many times as long for
-    them, and they change nothing. To be called before anything is computed; what a recipe leaves open becomes torch's
-    own choice again.
+    them, and they change nothing; and freed memory stays in the process from then on. To be called before anything is
+    computed; the rest that a recipe leaves open becomes torch's own choice again.
     """
     if recipe.fast_algorithms:
         keep_freed_memory()
