@@ -80,7 +80,7 @@ def test_the_running_statistics_follow_over_steps(momentum: float | None) -> Non
 def test_without_running_statistics_there_are_none() -> None:
     ours, theirs = (learned(norm_of(8, tracks=False), inputs_of((6, 8, 4, 5)), ours=ours) for ours in (True, False))
     assert len(ours) == len(theirs) == 4
-    assert all(error(found, true.double()) < 1e-5 for found, true in zip(ours, theirs, strict=True))
+    assert all(error(found, true.double()) < 1e-4 for found, true in zip(ours, theirs, strict=True))
 
 
 def test_in_eval_mode_the_module_itself_is_called() -> None:
