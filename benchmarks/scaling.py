@@ -40,6 +40,7 @@ AXES: Mapping[str, tuple[str, Sequence[int]]] = {
 }
 THREADS = (1, 2)
 COLOURS = ("#0072B2", "#D55E00")  # of Okabe & Ito, as in the pictures of a run
+ROOM = 1.3  # below and above the curves, so that each panel has some marks on its scale
 WARM_UP = 2  # steps
 IMAGES, MIN_STEPS = 1024, 3  # that are timed
 
@@ -122,6 +123,8 @@ def draw(axes: Axes, speeds: Speeds) -> None:
     axes.plot(values, expected, linestyle="--", linewidth=1, color="0.5", zorder=1, label="if time grew as the MACs")
     axes.set_xscale("log")
     axes.set_yscale("log")
+    low, high = axes.get_ylim()
+    axes.set_ylim(low / ROOM, high * ROOM)
     axes.set_xticks(values, [str(value) for value in values])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
