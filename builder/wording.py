@@ -12,7 +12,7 @@ from builder.recipe.datasets.folders import CLASS_NAME, FOLDER
 MAX_LISTED_WORDS = 30
 
 TEXTS = {text.pattern: text for text in (LAYER_NAME, DOTTED_NAME, SPEC_NAME, BLOCK_NAME, DEVICE, CLASS_NAME, FOLDER)}
-_WORD_OR = re.compile(r"\^(?:\(\\\$\|)?\(([a-z|]+)\)\$")  # as `fields.WordOr` writes it, and `fields.or_computed`
+_WORD_OR = re.compile(r"\^(?:\(\\\$\|)?\(([a-z|-]+)\)\$")  # as `fields.WordOr` writes it, and `fields.or_computed`
 _IN_BRACKETS = re.compile(r" \((required|default: .*)\)$")
 
 

@@ -179,7 +179,7 @@ def test_where_torch_cannot_compile_the_run_goes_on_without(
     def no_compiler(inputs: Tensor) -> Tensor:
         raise RuntimeError("no compiler")
 
-    monkeypatch.setattr(torch, "compile", lambda model: no_compiler)
+    monkeypatch.setattr(torch, "compile", lambda model, mode: no_compiler)
     ours, plain = session(tmp_path, data, ["training.compile=true"]), session(tmp_path, data)
     for _ in range(2):
         indices = next(iter(ours.sampler))
@@ -192,7 +192,7 @@ def test_a_compiled_network_is_called_and_its_errors_are_not_swallowed(
 ) -> None:
     calls: list[int] = []
 
-    def compiled(model: nn.Module) -> object:
+    def compiled(model: nn.Module, mode: str | None) -> object:
         def call(inputs: Tensor) -> Tensor:
             calls.append(len(inputs))
             output: Tensor = model(inputs)

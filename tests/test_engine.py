@@ -267,7 +267,7 @@ def test_where_compiling_fails_the_run_goes_on_as_without_it(
 ) -> None:
     calls: list[int] = []
 
-    def compiling(model: nn.Module) -> Callable[[Tensor], Tensor]:
+    def compiling(model: nn.Module, mode: str | None) -> Callable[[Tensor], Tensor]:
         def call(inputs: Tensor) -> Tensor:
             calls.append(len(inputs))
             if len(inputs) < 64:
@@ -284,6 +284,21 @@ def test_where_compiling_fails_the_run_goes_on_as_without_it(
     assert capsys.readouterr().err.count("going on without it") == 1
     trained(ours, 2)
     assert len(calls) == 4
+
+
+@pytest.mark.parametrize(("written", "asked"), [("true", None), ("reduce-overhead", "reduce-overhead")])
+def test_torch_is_told_how_to_compile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str, asked: str | None
+) -> None:
+    modes: list[str | None] = []
+
+    def compiling(model: nn.Module, mode: str | None) -> nn.Module:
+        modes.append(mode)
+        return model
+
+    monkeypatch.setattr(torch, "compile", compiling)
+    trained(session(tmp_path, [f"training.compile={written}"]), 1)
+    assert modes == [asked]
 
 
 def test_float16_needs_a_gpu(tmp_path: Path) -> None:

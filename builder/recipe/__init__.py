@@ -44,6 +44,7 @@ from builder.recipe.validation import Validation
 from builder.recipe.warmup import Warmup
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+CUDA_GRAPHS = "reduce-overhead"
 UNCLIPPED = "not clipped"
 
 DEVICE = Text(
@@ -122,7 +123,11 @@ class Recipe(Kind):
         "masks of the same distribution",
         default=True,
     )
-    compile: Flag = parameter("let torch.compile make one program of the network", default=False)
+    compile: Annotated[bool | str, WordOr((CUDA_GRAPHS,), Boolean())] = parameter(
+        f"let torch.compile make one program of the network; `{CUDA_GRAPHS}`, torch's word for that mode, lets a GPU "
+        "run a whole step by one call (CUDA graphs), meant for small layers",
+        default=False,
+    )
     deterministic: Flag = parameter(
         "only algorithms that give the same bits each time; on a CPU they do anyway", default=False
     )

@@ -48,7 +48,8 @@ class Engine:
             arrange(model)
         self.forward = self.training(model)
         if recipe.compile:
-            self.forward = compiled(self._prepared(torch.compile(model)), self.forward)
+            mode = recipe.compile if isinstance(recipe.compile, str) else None
+            self.forward = compiled(self._prepared(torch.compile(model, mode=mode)), self.forward)
 
     def training(self, model: nn.Module, watch: Watch = unwatched) -> Call:
         """How to call a network of this make while it learns."""

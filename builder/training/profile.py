@@ -110,7 +110,7 @@ def profile(session: Session) -> Profile:
         name=session.plan.name,
         device=session.device,
         precision=session.engine.precision,
-        is_compiled=session.recipe.compile,
+        is_compiled=bool(session.recipe.compile),
         ceiling=ceiling,
         images=step.images,
         step_seconds=[each.seconds for each in steps],
